@@ -1,0 +1,50 @@
+# The newcomer's two commands: make demo, make test.  Both install what they need.
+PYTHON ?= python3
+LAB_HOSTS ?= 3
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo -E,)
+
+COLLECTIONS := $(CURDIR)/.cache
+export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help demo test lint unit kernel fleet molecule sanity lab lab-down lab-hairpin packages clean
+
+help: ## show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: .venv/ansible packages ## three hosts, three modes, one playbook, proven by frames
+	@$(SUDO) tests/lab/demo.sh
+
+test: .venv/tests packages ## everything; ends with how many passed
+	@$(SUDO) env "PATH=$$PATH" tests/run.py
+
+lint unit kernel fleet molecule sanity: .venv/tests packages ## one part of the tests
+	@$(SUDO) env "PATH=$$PATH" tests/run.py $@
+
+lab: packages ## start LAB_HOSTS lab hosts (3) and write .lab/inventory.yml
+	@$(SUDO) tests/lab/lab.py up $(LAB_HOSTS)
+
+lab-down: ## remove every trace of the lab
+	@$(SUDO) tests/lab/lab.py down
+
+lab-hairpin: ## HOST=kvm1 STATE=on|off: let the switch reflect frames at that host's port
+	@$(SUDO) tests/lab/lab.py hairpin $(HOST) $(STATE)
+
+packages:
+	@$(SUDO) tests/lab/packages.sh
+
+.venv/ansible: $(COLLECTIONS)/ansible_collections/kvm/hostnet
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet 'ansible-core>=2.18'
+	@touch $@
+
+.venv/tests: .venv/ansible tests/requirements.txt
+	.venv/bin/pip install --quiet -r tests/requirements.txt
+	@touch $@
+
+$(COLLECTIONS)/ansible_collections/kvm/hostnet:
+	@mkdir -p $(@D)
+	@ln -sfn $(CURDIR) $@
+
+clean: lab-down ## remove what was installed and built here
+	rm -rf .venv .cache .ansible tests/output

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters of the roles: from the networks of an inventory to what the modules take, and from results to a table."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..module_utils._core import modes
+from ..plugin_utils import inventory
+
+HEAD = ("host", "network", "mode", *modes.DIRECTIONS.values())
+LEGEND = "promised/measured; relay: as far as the switch reflects; ?: not measured; !: the promise does not hold"
+_PROMISED = {modes.REFLECTED: "relay"}
+_MEASURED = {True: "yes", False: "no", None: "?"}
+
+
+def libvirt_networks(networks: list[dict[str, t.Any]], mode: str = "") -> list[dict[str, t.Any]]:
+    return [inventory.as_libvirt(network, mode) for network in networks]
+
+
+def absent(networks: list[dict[str, t.Any]], every: bool = False) -> list[dict[str, t.Any]]:
+    gone = (network["name"] for network in networks if every or network.get("state") == "absent")
+    return [{"name": name, "state": "absent"} for name in gone]
+
+
+def measurable(networks: list[dict[str, t.Any]], mode: str = "") -> list[dict[str, t.Any]]:
+    active = (network for network in networks if network.get("state", "active") == "active")
+    return [{"name": network["name"], "mode": network.get("mode", mode)} for network in active]
+
+
+def reachability_table(results: dict[str, dict[str, t.Any]]) -> list[str]:
+    rows = [HEAD] + [
+        (host, network["name"], network["mode"] or "?", *map(_cell, network["directions"].values()))
+        for host, result in results.items()
+        for network in result.get("networks", ())
+    ]
+    widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(len(HEAD))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    return [*lines, LEGEND]
+
+
+def _cell(direction: dict[str, t.Any]) -> str:
+    promised = _PROMISED.get(direction["promised"], direction["promised"])
+    return f"{promised}/{_MEASURED[direction['measured']]}{'!' if direction['holds'] is False else ''}"
+
+
+class FilterModule:
+    """Ansible's way to find them."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {
+            "absent": absent,
+            "inventory_problems": inventory.problems,
+            "libvirt_networks": libvirt_networks,
+            "measurable": measurable,
+            "of_role": inventory.of_role,
+            "reachability_table": reachability_table,
+            "roles": inventory.roles,
+        }

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Canonical forms of what the field calls by many spellings.  Each raises ValueError with a clause for the user.
+
+This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+LINK_NAME_MAX = 15  # IFNAMSIZ - 1, linux/if.h
+FILE_NAME_MAX = 240  # libvirt keeps NAME.xml, NAME.conf and NAME.addnhosts; a file name has 255 bytes
+
+
+def address(value: str) -> str:
+    """An IPv4 or IPv6 address.  Leading zeros are refused: libvirt reads them as octal."""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError(f'"{value}" is not an IP address, such as 192.0.2.1') from None
+
+
+def mac(value: str) -> str:
+    """A unicast MAC address, lower case, with colons."""
+    plain = value.lower().replace("-", ":")
+    if not re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", plain):
+        raise ValueError(f'"{value}" is not a MAC address, such as 52:54:00:12:34:56')
+    if int(plain[:2], 16) & 1:
+        raise ValueError(f'"{value}" is a multicast MAC address; its first byte has to be even')
+    return plain
+
+
+def link_name(value: str) -> str:
+    """The name of a network interface, as the kernel takes it (dev_valid_name)."""
+    if len(value.encode()) > LINK_NAME_MAX:
+        raise ValueError(f'"{value}" is too long for an interface name; the kernel takes {LINK_NAME_MAX} bytes')
+    if not re.fullmatch(r"[^\s/:]+", value) or value in (".", ".."):
+        raise ValueError(f'"{value}" is no interface name; spaces, "/" and ":" are not allowed')
+    return value
+
+
+def network_name(value: str) -> str:
+    """The name of a libvirt network; libvirt makes file names of it."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", value):
+        raise ValueError(f'"{value}" is no network name; use letters, digits, "_", "-", "." and "+"')
+    if len(value) > FILE_NAME_MAX:
+        raise ValueError(f'"{value[:20]}..." is too long for a network name; at most {FILE_NAME_MAX} characters')
+    return value
+
+
+def domain_name(value: str) -> str:
+    """A DNS domain name (RFC 1123 labels)."""
+    label = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+    if not re.fullmatch(rf"{label}(\.{label})*", value) or len(value) > 253:
+        raise ValueError(f'"{value}" is not a domain name, such as lab.example')
+    return value

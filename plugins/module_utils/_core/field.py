@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One line per attribute: its option, its place on the wire, its canonical form.  All else derives from it.
+
+This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .errors import HostNetError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    State = dict[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Field:
+    """An attribute.  One that the user leaves out is a wildcard: never compared, never written.
+
+    An empty string, list or mapping clears the attribute.
+    """
+
+    name: str
+    type: str = "str"
+    wire: str = ""  #: XML path (a/b/@c) or netlink attribute; empty: not part of the document
+    default: t.Any = None
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    fields: tuple[Field, ...] = ()  #: what is inside, for type dict and list
+    key: str = ""  #: what tells the items of a list of mappings apart
+    implied: t.Any = None  #: what it means when the wire says nothing
+    words: tuple[str, str] = ("no", "yes")  #: how the wire spells a bool
+    canonical: Callable[[t.Any], t.Any] | None = None  #: raises ValueError with a sentence
+    elements: str = "str"  #: type of the items of a plain list
+
+    def option(self) -> State:
+        """This field as one entry of an Ansible argument spec."""
+        option: State = {"type": self.type}
+        if self.required:
+            option["required"] = True
+        if self.default is not None:
+            option["default"] = self.default
+        if self.choices:
+            option["choices"] = list(self.choices)
+        if self.type == "list":
+            option["elements"] = "dict" if self.fields else self.elements
+        if self.fields:
+            option["options"] = argument_spec(self.fields)
+        return option
+
+    def clean(self, value: t.Any, where: str) -> t.Any:
+        """The canonical form of a value that is set."""
+        if self.fields and self.type == "list":
+            return [clean(self.fields, item, f"{where}[{number}]") for number, item in enumerate(value)]
+        if self.fields:
+            return clean(self.fields, value, where)
+        if self.type == "list":
+            return [self._canonical(item, where) for item in value]
+        return self._canonical(value, where)
+
+    def _canonical(self, value: t.Any, where: str) -> t.Any:
+        if self.canonical is None or value in ("", None):
+            return value
+        try:
+            return self.canonical(value)
+        except ValueError as error:
+            raise HostNetError(f"{where}: {error}") from error
+
+
+def argument_spec(fields: Iterable[Field]) -> State:
+    """The Ansible argument spec of some fields."""
+    return {field.name: field.option() for field in fields}
+
+
+def clean(fields: Iterable[Field], values: t.Mapping[str, t.Any], where: str = "") -> State:
+    """The canonical state that holds only what is set, by the user or by default.  `where` leads the path in errors."""
+    dot = "." if where else ""
+    cleaned = {}
+    for field in fields:
+        value = values.get(field.name)
+        value = field.default if value is None else value
+        if value is not None:
+            cleaned[field.name] = field.clean(value, f"{where}{dot}{field.name}")
+    return cleaned

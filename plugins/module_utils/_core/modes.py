@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modes in which guests reach the network, and what each promises: the one table that all else reads.
+
+The promises are measured values: real guests and probe endpoints on the kernel's own macvlan, with a reflecting and
+a plain switch.  This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+if t.TYPE_CHECKING:
+    from .field import State
+
+YES, NO = "yes", "no"
+REFLECTED = "if reflected"  # as the adjacent switch does: frames come back at the port they went out of
+DIRECTIONS = {
+    "guest_to_guest": "guest to guest",
+    "guest_to_lan": "guest to LAN",
+    "lan_to_guest": "LAN to guest",
+    "guest_to_host": "guest to host",
+    "host_to_guest": "host to guest",
+}
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way for guests to reach the network."""
+
+    role: str  #: the role that sets it up
+    forward: str  #: libvirt's forward mode
+    needs: tuple[str, ...]  #: what an inventory has to say of such a network
+    takes: tuple[str, ...]  #: what it may say besides
+    promises: tuple[str, str, str, str, str]  #: in the order of DIRECTIONS
+    needs_reflective_relay: bool = False
+
+    def promise(self, direction: str) -> str:
+        return self.promises[list(DIRECTIONS).index(direction)]
+
+
+_BRIDGED = ("bridge", "domain", "dhcp")
+MODES = {
+    "nat": Mode("nat", "nat", ("address",), ("uplink", *_BRIDGED), (YES, YES, NO, YES, YES)),
+    "isolated": Mode("isolated", "none", (), ("address", *_BRIDGED), (YES, NO, NO, YES, YES)),
+    "macvtap_bridge": Mode("macvtap", "bridge", ("uplink",), (), (YES, YES, YES, REFLECTED, REFLECTED)),
+    "macvtap_vepa": Mode("macvtap", "vepa", ("uplink",), (), (YES, YES, YES, YES, YES), needs_reflective_relay=True),
+    "macvtap_private": Mode("macvtap", "private", ("uplink",), (), (NO, YES, YES, NO, REFLECTED)),
+}
+COMMON = ("name", "mode", "state", "autostart")
+KNOWN = {*COMMON, *(word for mode in MODES.values() for word in (*mode.needs, *mode.takes))}
+
+
+def mode_of(document: State) -> str | None:
+    """The mode that a libvirt network is in; None for one that this table does not have."""
+    forward = document["forward"]
+    on_uplink = bool(forward.get("interfaces")) and "bridge" not in document
+    for name, mode in MODES.items():
+        if mode.forward == forward["mode"] and (mode.role == "macvtap") == on_uplink:
+            return name
+    return None
+
+
+def expected(promise: str, reflects: bool | None) -> bool | None:
+    """What a measurement has to show for a promise to hold; None where that cannot be told."""
+    return reflects if promise == REFLECTED else promise == YES

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Converge a kind, and be its Ansible module.
+
+Check mode, diff, verification and rollback exist here and nowhere else: stopped after the plan it is check mode and
+the diff, planned again after the steps it is verification, planned towards what was read first it is rollback.
+This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import typing as t
+
+from .errors import HostNetError, MissingLibrary, NotConverged
+from .field import argument_spec, clean
+from .resource import Resource
+
+if t.TYPE_CHECKING:
+    from .field import State
+    from .resource import Kind
+    from .state import Step
+
+SYSTEM_PYTHONS = ("/usr/libexec/platform-python", "/usr/bin/python3", "/usr/bin/python")
+INSTALLERS = (("debian", "apt"), ("ubuntu", "apt"), ("rhel", "dnf"), ("fedora", "dnf"), ("suse", "zypper"))
+
+
+def converge(resource: Resource, desired: State, *, check: bool = False) -> State:
+    """Read, plan, apply, verify; put everything back when a step fails.  The result is for exit_json."""
+    before = resource.read()
+    resource.validate(desired, before)
+    goal = resource.aim(desired, before)
+    steps = resource.plan(goal, before)
+    after = goal
+    if steps and not check:
+        after = _carry_out(resource, desired, goal, before, steps)
+    result = {"changed": bool(steps), "steps": [str(step) for step in steps], "diff": _diff(goal, before)}
+    return {**result, **resource.report(goal, before if check else after)}
+
+
+def _carry_out(resource: Resource, desired: State, goal: State, before: State, steps: list[Step]) -> State:
+    try:
+        for step in steps:
+            resource.apply(step)
+        return _verified(resource, desired)
+    except Exception as error:
+        undone = _undo(resource, {name: before.get(name) for name in goal})
+        if not isinstance(error, HostNetError):
+            raise
+        raise HostNetError(f"{error}. {undone}") from error
+
+
+def _verified(resource: Resource, desired: State) -> State:
+    deadline = time.monotonic() + resource.settle
+    while True:
+        after = resource.read()
+        left = resource.plan(resource.aim(desired, after), after)
+        if not left:
+            return after
+        if time.monotonic() >= deadline:
+            raise NotConverged(f"All steps reported success, yet reading back still asks for: {_listed(left)}")
+        time.sleep(0.1)
+
+
+def _undo(resource: Resource, before: State) -> str:
+    """Go back to what was read first; the answer says how that went."""
+    try:
+        for step in resource.plan(before, resource.read()):
+            resource.apply(step)
+        left = resource.plan(before, resource.read())
+    except HostNetError as error:
+        return f"Putting things back failed as well: {error}"
+    return f"Could not put back: {_listed(left)}" if left else "Everything was put back as it was."
+
+
+def _listed(steps: list[Step]) -> str:
+    return ", ".join(f"{step} ({', '.join(step.state)})" if isinstance(step.state, dict) else str(step) for step in steps)
+
+
+def _diff(goal: State, before: State) -> State:
+    """Before and after of the items that differ, in the normalised model."""
+    differing = sorted(name for name in goal if goal[name] != before.get(name))
+    return {
+        "before": {name: before[name] for name in differing if before.get(name) is not None},
+        "after": {name: goal[name] for name in differing if goal[name] is not None},
+    }
+
+
+def run(kind: type[Kind]) -> None:
+    """Be the Ansible module of a kind."""
+    # Imported here so that converge() also runs where there is no Ansible.
+    from ansible.module_utils.basic import AnsibleModule
+
+    fields = (kind.items, *kind.options) if issubclass(kind, Resource) else kind.options
+    module = AnsibleModule(argument_spec=argument_spec(fields), supports_check_mode=True)
+    try:
+        result = _result(kind, module.params, check=module.check_mode)
+    except MissingLibrary as missing:
+        _respawn(kind, missing)
+        module.fail_json(msg=_missing(missing))
+    except HostNetError as error:
+        module.fail_json(msg=str(error))
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
+    module.exit_json(**result)
+
+
+def _result(kind: type[Kind], params: State, *, check: bool) -> State:
+    options = clean(kind.options, params)
+    desired = kind.request(params) if issubclass(kind, Resource) else {}
+    with kind.open(options, writable=not check) as opened:
+        if isinstance(opened, Resource):
+            return converge(opened, desired, check=check)
+        return {"changed": False, **opened.answer()}
+
+
+def _respawn(kind: type[Kind], missing: MissingLibrary) -> None:
+    """Start over under the system's own Python, if that one has the libraries.  Does not return then."""
+    from ansible.module_utils.common import respawn
+
+    if respawn.has_respawned():
+        return
+    # the names are pasted into an import statement, so one probe asks for all of them
+    python = respawn.probe_interpreters_for_module(list(SYSTEM_PYTHONS), ", ".join(kind.libraries))
+    if python:
+        respawn.respawn_module(python)
+
+
+def _missing(missing: MissingLibrary) -> str:
+    return (
+        f"The Python library {missing.library} is not installed for {sys.executable} on this host, "
+        f"nor for the system's own Python: install the package {missing.package} ({_installer()} install "
+        f"{missing.package})."
+    )
+
+
+def _installer() -> str:
+    try:
+        with open("/etc/os-release", encoding="utf-8") as file:
+            release = file.read().lower()
+    except OSError:
+        release = ""
+    return next((tool for family, tool in INSTALLERS if family in release), "your package manager:")

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the adjacent switch reflects: sends a frame back out of the port that it came in (IEEE 802.1Qbg).
+
+This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from contextlib import contextmanager
+
+from .._core import canonical
+from .._core.errors import HostNetError
+from .._core.field import Field
+from .._core.resource import Query
+from .._drivers import frames
+from .._drivers.sysfs import Sysfs
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .._core.field import State
+
+
+class ReflectiveRelay(Query):
+    """Probes uplinks with one frame each."""
+
+    options = (Field("interfaces", type="list", required=True, canonical=canonical.link_name),)
+
+    def __init__(self, interfaces: list[str]) -> None:
+        self._interfaces = interfaces
+        self._sysfs = Sysfs()
+
+    @classmethod
+    @contextmanager
+    def open(cls, params: State, *, writable: bool) -> Iterator[ReflectiveRelay]:
+        yield cls(params["interfaces"])
+
+    def answer(self) -> State:
+        have = self._sysfs.links()
+        missing = [name for name in self._interfaces if name not in have]
+        if missing:
+            raise HostNetError(f"There is no interface {', '.join(missing)} on this host; it has {', '.join(have)}")
+        return {"interfaces": {name: self._probe(name) for name in self._interfaces}}
+
+    def _probe(self, name: str) -> State:
+        if self._sysfs.attribute(name, "carrier") != "1":
+            return {"reflects": None, "reason": f"{name} is down or has no carrier, so nothing can be told"}
+        reflects = frames.reflects(name)
+        reason = "a frame came back" if reflects else f"no frame came back in {frames.TRIES} tries"
+        return {"reflects": reflects, "reason": reason}

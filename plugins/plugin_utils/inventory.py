@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the networks of an inventory to the modules' options.  Pure; runs on the controller.
+
+This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import typing as t
+
+from ..module_utils._core import canonical, modes
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    Network = dict[str, t.Any]
+
+STATES = ("active", "inactive", "absent")
+_DHCP = ("start", "end", "hosts")
+_DHCP_HOST = ("ip", "mac", "name")
+
+
+def problems(networks: t.Any, default_mode: str = "") -> list[str]:
+    """Everything that keeps an inventory from being set up, one sentence each."""
+    if not isinstance(networks, list) or not networks:
+        return ["hostnet_networks lists no network; list the networks of this host, each with a name"]
+    found: list[str] = []
+    seen: set[str] = set()
+    for number, network in enumerate(networks):
+        if not isinstance(network, dict) or not isinstance(network.get("name"), str):
+            found.append(f"hostnet_networks[{number}] has no name; write it as a mapping with a name")
+            continue
+        name = network["name"]
+        if name in seen:
+            found.append(f"Network {name} is listed twice; keep one of them")
+        seen.add(name)
+        found += [f"Network {name}: {text}" for text in _network_problems(network, default_mode)]
+    return found
+
+
+def _network_problems(network: Network, default_mode: str) -> Iterator[str]:
+    try:
+        canonical.network_name(network["name"])
+    except ValueError as error:
+        yield str(error)
+    yield from _unknown("option", network, sorted(modes.KNOWN))
+    state = network.get("state", "active")
+    if state not in STATES:
+        yield _not_one_of("state", state, STATES)
+    if state == "absent":
+        return
+    name = network.get("mode", default_mode)
+    if not name:
+        yield f"it has no mode; give it one, or set hostnet_mode for the host, to one of {', '.join(modes.MODES)}"
+    elif name not in modes.MODES:
+        yield _not_one_of("mode", name, modes.MODES)
+    else:
+        mode = modes.MODES[name]
+        missing = [word for word in mode.needs if not network.get(word)]
+        yield from (f"mode {name} needs {_MEANING[word]}" for word in missing)
+        try:
+            as_libvirt({**network, "mode": name}) if not missing else None
+        except ValueError as error:
+            yield str(error)
+
+
+_MEANING = {
+    "uplink": "an uplink, the host's interface towards the LAN, such as uplink: eth1",
+    "address": "an address, the host's own on that network with its prefix, such as address: 192.168.150.1/24",
+}
+
+
+def _unknown(what: str, given: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+    for word in given:
+        if word not in known:
+            yield _not_one_of(what, word, known)
+
+
+def _not_one_of(what: str, word: t.Any, known: Iterable[str]) -> str:
+    known = list(known)
+    close = difflib.get_close_matches(str(word), known, n=1)
+    meant = f"did you mean {close[0]}? " if close else ""
+    return f'there is no {what} "{word}"; {meant}It is one of {", ".join(known)}'
+
+
+def roles(networks: Iterable[Network], default_mode: str = "") -> list[str]:
+    """The roles that set up these networks, each once."""
+    used = {modes.MODES[mode].role for mode in (network.get("mode", default_mode) for network in _kept(networks))}
+    return sorted(used)
+
+
+def of_role(networks: Iterable[Network], role: str, default_mode: str = "") -> list[Network]:
+    """The networks that one role sets up, with their mode and without the options of other modes."""
+    mine = []
+    for network in _kept(networks):
+        mode = network.get("mode", default_mode)
+        if mode in modes.MODES and modes.MODES[mode].role == role:
+            takes = {*modes.COMMON, *modes.MODES[mode].needs, *modes.MODES[mode].takes}
+            mine.append({"mode": mode, **{word: value for word, value in network.items() if word in takes}})
+    return mine
+
+
+def _kept(networks: Iterable[Network]) -> list[Network]:
+    return [network for network in networks if network.get("state") != "absent"]
+
+
+def as_libvirt(network: Network, default_mode: str = "") -> Network:
+    """A network of the inventory as an item of the module libvirt_networks.
+
+    The inventory says all that there is to such a network: what it leaves out is cleared.
+    """
+    if network.get("state") == "absent":
+        return {"name": network["name"], "state": "absent"}
+    mode = modes.MODES[network.get("mode", default_mode)]
+    uplink = network.get("uplink", [])
+    uplinks = uplink if isinstance(uplink, list) else [uplink]
+    item = {
+        "name": network["name"],
+        "state": network.get("state", "active"),
+        "autostart": network.get("autostart", True),
+        "forward": {"mode": mode.forward, "interfaces": uplinks if "uplink" in mode.needs + mode.takes else []},
+    }
+    if mode.role == "macvtap":
+        return item
+    bridge = {"bridge": {"name": network["bridge"]}} if network.get("bridge") else {}
+    ips = [_ip(network["address"], network.get("dhcp"))] if network.get("address") else []
+    if network.get("dhcp") and not ips:
+        raise ValueError(f"dhcp needs {_MEANING['address']}")
+    return {**item, **bridge, "domain": {"name": network.get("domain", "")}, "ips": ips}
+
+
+def _ip(address: t.Any, dhcp: t.Any) -> Network:
+    try:
+        own = ipaddress.ip_interface(address)
+    except ValueError:
+        raise ValueError(f'"{address}" is not an address with a prefix, such as 192.168.150.1/24') from None
+    if "/" not in str(address):
+        raise ValueError(f"address {address} lacks its prefix, such as {address}/24")
+    return {"address": str(own.ip), "prefix": own.network.prefixlen, "dhcp": _dhcp(own, dhcp)}
+
+
+def _dhcp(own: t.Any, dhcp: t.Any) -> Network:
+    if dhcp in (None, False):
+        return {"ranges": [], "hosts": []}
+    given = {} if dhcp is True else dhcp
+    if not isinstance(given, dict):
+        raise ValueError(f'dhcp is "{dhcp}"; write true, or a mapping of {", ".join(_DHCP)}')
+    hosts = given.get("hosts", [])
+    for text in (*_unknown("option dhcp.", given, _DHCP), *(w for host in hosts for w in _unknown("dhcp host option", host, _DHCP_HOST))):
+        raise ValueError(text)
+    if ("start" in given) != ("end" in given):
+        raise ValueError("dhcp has one of start and end; give both, or neither for all free addresses")
+    start, end = (given["start"], given["end"]) if "start" in given else _free_range(own)
+    return {"ranges": [{"start": start, "end": end}], "hosts": hosts}
+
+
+def _free_range(own: t.Any) -> tuple[str, str]:
+    """The larger part of a subnet beside the host's own address, at most 2^16 addresses."""
+    subnet = own.network
+    first, last = subnet.network_address + 1, subnet.broadcast_address - (1 if subnet.version == 4 else 0)
+    below, above = (first, own.ip - 1), (own.ip + 1, last)
+    start, end = max((below, above), key=lambda edges: int(edges[1]) - int(edges[0]))
+    if end < start:
+        raise ValueError(f"{subnet} has no address left for DHCP; take a larger subnet")
+    return str(start), str(min(end, start + 65535))

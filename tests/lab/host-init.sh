@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PID 1 of a lab host: gives it its own /dev, /run, libvirt state, libvirtd and sshd.
+# usage (inside fresh network, mount, pid and uts namespaces): host-init.sh NAME LAB_DIR
+set -eu
+name=$1 lab=$2 home=$2/hosts/$1 here=$(dirname "$0")
+
+read -r pid _ </proc/self/stat # seen from outside: /proc is still the outer one
+echo "$pid" >"$home/pid"
+hostname "$name"
+
+# A private /dev: macvtap nodes of two hosts would collide in the shared devtmpfs, and a /dev/kvm that
+# does not work makes libvirt probe it at each start of a guest.
+dev=$(mktemp -d)
+mount -t tmpfs -o mode=755 lab "$dev"
+for node in null zero full random urandom tty; do cp -a "/dev/$node" "$dev/"; done
+mkdir "$dev/net" "$dev/pts" "$dev/shm"
+cp -a /dev/net/tun "$dev/net/"
+ln -s pts/ptmx "$dev/ptmx"
+ln -s /proc/self/fd "$dev/fd"
+ln -s fd/0 "$dev/stdin"
+ln -s fd/1 "$dev/stdout"
+ln -s fd/2 "$dev/stderr"
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$dev/pts"
+mount --move "$dev" /dev
+rmdir "$dev"
+
+# State of the host's own, on fresh file systems.  The namespaces by name stay visible to none but their own host.
+mount -t tmpfs -o mode=755 lab /run
+mkdir -p /run/lock /run/sshd /run/netns /run/libvirt
+mkdir -p /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt
+for path in /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do
+    mount -t tmpfs -o mode=755 lab "$path"
+done
+mkdir -p /var/log/libvirt/qemu /etc/libvirt/qemu/networks/autostart
+mount -t proc proc /proc
+
+# libvirt's QEMU driver will not start without its user, which comes with the service package.
+for file in passwd group; do
+    cp "/etc/$file" "/run/$file"
+    mount --bind "/run/$file" "/etc/$file"
+done
+getent group libvirt-qemu >/dev/null || echo 'libvirt-qemu:x:64055:' >>/etc/group
+getent passwd libvirt-qemu >/dev/null || echo 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin' >>/etc/passwd
+
+cat >/etc/libvirt/qemu.conf <<'CONF'
+user = "root"
+group = "root"
+security_driver = "none"
+stdio_handler = "file"
+cgroup_controllers = []
+namespaces = []
+remember_owner = 0
+CONF
+printf '%s\n' 'auth_unix_rw = "none"' 'log_outputs = "3:file:/run/libvirtd.log"' >/etc/libvirt/libvirtd.conf
+
+setsid /usr/bin/python3 "$here/tapwatch.py" &
+/usr/sbin/libvirtd -d -f /etc/libvirt/libvirtd.conf -p /run/libvirtd.pid
+/usr/sbin/sshd -f /dev/null -E /run/sshd.log -o "HostKey=$lab/host_key" -o "AuthorizedKeysFile=$lab/id_ed25519.pub" \
+    -o StrictModes=no -o UsePAM=no -o PermitRootLogin=yes -o Subsystem="sftp internal-sftp"
+until [ -S /run/libvirt/libvirt-sock-ro ]; do sleep 0.02; done
+touch "$home/ready"
+
+# Reap orphans for as long as the host lives.
+trap : TERM
+while :; do
+    sleep 3600 &
+    wait $!
+done

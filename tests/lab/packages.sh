@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Install what lab hosts and tests need from the distribution.  Nothing of it starts a libvirtd on this machine.
+set -eu
+packages="dnsmasq-base iproute2 iptables libvirt-daemon libvirt-daemon-driver-qemu netcat-openbsd openssh-client
+    openssh-server python3-libvirt python3-pyroute2 python3-pytest python3-venv qemu-system-x86 util-linux"
+fedora="dnsmasq iproute iptables-nft libvirt-daemon libvirt-daemon-driver-network libvirt-daemon-driver-qemu netcat
+    openssh-clients openssh-server python3-libvirt python3-pyroute2 python3-pytest qemu-system-x86-core util-linux"
+
+if ! command -v apt-get >/dev/null; then
+    for command in libvirtd dnsmasq ip nc sshd qemu-system-x86_64 nsenter; do
+        PATH=$PATH:/usr/sbin command -v $command >/dev/null && continue
+        echo "$command is missing; install what the lab needs: dnf install $(echo $fedora)" >&2
+        exit 1
+    done
+    exit 0
+fi
+
+# Debian 13 keeps libvirt's network driver in a package of its own
+[ -z "$(apt-cache pkgnames libvirt-daemon-driver-network)" ] || packages="$packages libvirt-daemon-driver-network"
+missing=$(for package in $packages; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package"
+done)
+[ -z "$missing" ] && exit 0
+echo "Installing" $missing
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends $missing >/dev/null
