@@ -34,7 +34,7 @@ options:
         description: The interface that the link sits on. Required for a new link.
         type: str
       kind:
-        description: V(macvtap) has a device node for a guest, V(macvlan) is for the host itself. New links are V(macvtap).
+        description: V(macvtap) has a device node for a guest, V(macvlan) is for the host. New links are V(macvtap).
         type: str
         choices: [macvlan, macvtap]
       mode:
@@ -52,7 +52,7 @@ options:
         description: Whether the link is up. New links are.
         type: bool
   allow_recreate:
-    description: Whether a link may be deleted and made anew for what cannot be changed in place. That cuts off its user.
+    description: Whether a link may be made anew for what cannot be changed in place. That cuts off its user.
     type: bool
     default: false
 extends_documentation_fragment:

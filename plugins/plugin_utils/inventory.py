@@ -148,8 +148,10 @@ def _dhcp(own: t.Any, dhcp: t.Any) -> Network:
     if not isinstance(given, dict):
         raise ValueError(f'dhcp is "{dhcp}"; write true, or a mapping of {", ".join(_DHCP)}')
     hosts = given.get("hosts", [])
-    for text in (*_unknown("option dhcp.", given, _DHCP), *(w for host in hosts for w in _unknown("dhcp host option", host, _DHCP_HOST))):
-        raise ValueError(text)
+    unknown = [*_unknown("option in dhcp", given, _DHCP)]
+    unknown += [text for host in hosts for text in _unknown("option in dhcp.hosts", host, _DHCP_HOST)]
+    if unknown:
+        raise ValueError(". ".join(unknown))
     if ("start" in given) != ("end" in given):
         raise ValueError("dhcp has one of start and end; give both, or neither for all free addresses")
     start, end = (given["start"], given["end"]) if "start" in given else _free_range(own)

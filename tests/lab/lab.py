@@ -51,7 +51,7 @@ all:
 
 
 def run(*command: str, text: str | None = None) -> str:
-    done = subprocess.run(command, input=text, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, input=text, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"lab: {' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout

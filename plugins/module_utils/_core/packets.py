@@ -11,7 +11,7 @@ import struct
 import typing as t
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
-NOBODY = "0.0.0.0"  # an ARP request from nobody changes no neighbour table (RFC 5227)
+NOBODY = "0.0.0.0"  # noqa: S104 - an ARP request from nobody changes no neighbour table (RFC 5227)
 ARP, IPV4, LOCAL = 0x0806, 0x0800, 0x88B5  # 88B5: IEEE 802 local experimental
 _REQUEST, _REPLY = 1, 2
 _ECHO_REPLY, _ECHO_REQUEST = 0, 8
@@ -95,10 +95,10 @@ def _echo(kind: int, source_ip: str, destination_ip: str, payload: bytes) -> byt
 def _checksum(data: bytes) -> int:
     """The Internet checksum (RFC 1071)."""
     data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    return 0xFFFF - total
 
 
 def _mac(value: str) -> bytes:

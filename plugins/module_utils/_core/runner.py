@@ -74,7 +74,9 @@ def _undo(resource: Resource, before: State) -> str:
 
 
 def _listed(steps: list[Step]) -> str:
-    return ", ".join(f"{step} ({', '.join(step.state)})" if isinstance(step.state, dict) else str(step) for step in steps)
+    return ", ".join(
+        f"{step} ({', '.join(step.state)})" if isinstance(step.state, dict) else str(step) for step in steps
+    )
 
 
 def _diff(goal: State, before: State) -> State:

@@ -72,9 +72,8 @@ def _encode_list(field: Field, path: str, attribute: str, values: list[t.Any], n
     for child in children:
         parent.remove(child)
     for offset, value in enumerate(values):
-        child = _take(field, attribute, value, children)
-        if child is None:
-            child = ElementTree.Element(tag)
+        found = _take(field, attribute, value, children)
+        child = ElementTree.Element(tag) if found is None else found
         parent.insert(position + offset, child)
         if field.fields:
             encode(field.fields, value, child)

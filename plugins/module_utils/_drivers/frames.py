@@ -105,7 +105,11 @@ def endpoint_in(descriptor: int, link: str, mac: str, ip: str = "") -> Iterator[
 
 
 def ask(
-    request: bytes, sender: Endpoint, receiver: Endpoint, wanted: Callable[[packets.Frame], T | None], crowd: Sequence[Endpoint]
+    request: bytes,
+    sender: Endpoint,
+    receiver: Endpoint,
+    wanted: Callable[[packets.Frame], T | None],
+    crowd: Sequence[Endpoint],
 ) -> T | None:
     """Send a request until the receiver gets what is wanted, while the crowd answers for itself."""
     listening = list({id(one): one for one in (*crowd, receiver, sender)}.values())

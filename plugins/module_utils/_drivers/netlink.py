@@ -79,9 +79,7 @@ class Netlink:
     def add_veth(self, name: str, inner: str, namespace: int, mac: str) -> None:
         """Make a cable: `name` here, `inner` with that MAC in the namespace of an open descriptor."""
         with _errors(f"create link {name}"):
-            self._handle.link(
-                "add", ifname=inner, kind="veth", net_ns_fd=namespace, address=mac, peer={"ifname": name}
-            )
+            self._handle.link("add", ifname=inner, kind="veth", net_ns_fd=namespace, address=mac, peer={"ifname": name})
 
     def set_link(self, name: str, **attributes: t.Any) -> None:
         """Change a link: mac, mtu, up, bridge, and kind with mode for macvtap and macvlan."""

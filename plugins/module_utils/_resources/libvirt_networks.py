@@ -17,6 +17,7 @@ from .._core.state import Step, differences
 from .._drivers.libvirt import connection
 from .._drivers.sysfs import Sysfs
 from . import network_document as document
+from .network_rules import problems
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,6 @@ if t.TYPE_CHECKING:
     from .._core.field import State
     from .._drivers.libvirt import Libvirt
 
-URI = Field("uri", default="qemu:///system")
 _NAME = Field("name", required=True, canonical=canonical.network_name)
 _ITEM = (
     _NAME,
@@ -41,7 +41,7 @@ class LibvirtNetworks(Resource):
     libraries = ("libvirt",)
     items = Field("networks", type="list", fields=_ITEM, key="name", required=True)
     options = (
-        URI,
+        document.URI,
         Field("allow_restart", choices=("false", "when_unused", "true"), default="when_unused"),
         Field("exclusive", type="bool", default=False),
     )
@@ -62,7 +62,7 @@ class LibvirtNetworks(Resource):
     def read(self) -> State:
         found = self._libvirt.networks()
         self._documents.update({name: network["persistent"] or network["live"] for name, network in found.items()})
-        return {name: state_of(network) for name, network in found.items()}
+        return {name: document.network_state(network) for name, network in found.items()}
 
     def aim(self, desired: State, current: State) -> State:
         goal = {name: self._aim(item, current.get(name)) for name, item in desired.items()}
@@ -118,7 +118,7 @@ class LibvirtNetworks(Resource):
         }
         found = [
             *self._cut_problems(goal, current),
-            *(f"{name}: {text}" for name, item in changed.items() for text in document.problems(item["persistent"])),
+            *(f"{name}: {text}" for name, item in changed.items() for text in problems(item["persistent"])),
             *(f"{name}: {text}" for name, item in changed.items() for text in self._uplink_problems(item)),
             *_overlaps(changed, {**current, **goal}),
             *self._host_overlaps(changed, current),
@@ -164,7 +164,9 @@ class LibvirtNetworks(Resource):
 
     def report(self, goal: State, current: State) -> State:
         waiting = {
-            name: differences(item["live"], item["persistent"]) for name, item in goal.items() if item and "live" in item
+            name: differences(item["live"], item["persistent"])
+            for name, item in goal.items()
+            if item and "live" in item
         }
         pending = {name: paths for name, paths in waiting.items() if paths}
         warnings = [
@@ -179,7 +181,7 @@ class LibvirtNetworksInfo(Query):
     """Tells of libvirt networks, in the words of LibvirtNetworks."""
 
     libraries = ("libvirt",)
-    options = (URI, Field("names", type="list", default=[]))
+    options = (document.URI, Field("names", type="list", default=[]))
 
     def __init__(self, libvirt: Libvirt, names: list[str]) -> None:
         self._libvirt = libvirt
@@ -196,7 +198,11 @@ class LibvirtNetworksInfo(Query):
         missing = sorted(set(self._names) - found.keys())
         if missing:
             raise HostNetError(f"There is no libvirt network {', '.join(missing)}; this host has {', '.join(found)}")
-        chosen = {name: state_of(network) for name, network in found.items() if not self._names or name in self._names}
+        chosen = {
+            name: document.network_state(network)
+            for name, network in found.items()
+            if not self._names or name in self._names
+        }
         return {
             "networks": [_options(name, state) for name, state in sorted(chosen.items())],
             "details": {name: _details(state) for name, state in sorted(chosen.items())},
@@ -218,17 +224,6 @@ def _details(state: State) -> State:
         "guests": state.get("guests", []),
         "pending": differences(live, persistent) if live and persistent else [],
     }
-
-
-def state_of(network: State) -> State:
-    """A network as libvirt tells it, in normal form."""
-    state = {"state": "active" if network["live"] else "inactive", "autostart": network["autostart"]}
-    for which in ("persistent", "live"):
-        if network[which]:
-            state[which] = document.decode(network[which])
-    if network["guests"]:
-        state["guests"] = network["guests"]
-    return state
 
 
 def _plan(name: str, wanted: State | None, current: State | None) -> Iterator[Step]:

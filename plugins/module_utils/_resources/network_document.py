@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The libvirt network document (https://libvirt.org/formatnetwork.html): its fields, normal form and rules.  Pure.
+"""The libvirt network document (https://libvirt.org/formatnetwork.html): its fields and normal form.  Pure.
 
 This file is private to the collection.
 """
@@ -14,7 +14,6 @@ from .._core.field import Field
 from .._core.state import overlay, tidy
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
     from xml.etree.ElementTree import Element
 
     from .._core.field import State
@@ -22,8 +21,9 @@ if t.TYPE_CHECKING:
 MACVTAP_MODES = ("bridge", "vepa", "private", "passthrough")
 ROUTED_MODES = ("nat", "route", "open")
 FORWARD_MODES = ("none", *ROUTED_MODES, *MACVTAP_MODES, "hostdev")
+URI = Field("uri", default="qemu:///system")
 # libvirt refuses these where it does not make the bridge itself
-_OF_OWN_BRIDGE = ("bridge", "domain", "ips")
+OF_OWN_BRIDGE = ("bridge", "domain", "ips")
 _OF_OWN_BRIDGE_TAGS = ("mac", "mtu", "dns", "domain", "ip", "bridge", "route")
 
 _FORWARD = (
@@ -78,21 +78,34 @@ def decode(document: str) -> State:
     return state
 
 
+def network_state(network: State) -> State:
+    """A network as the libvirt driver tells it: state, autostart, what is persistent, what is live, and guests."""
+    state = {"state": "active" if network["live"] else "inactive", "autostart": network["autostart"]}
+    for which in ("persistent", "live"):
+        if network[which]:
+            state[which] = decode(network[which])
+    if network["guests"]:
+        state["guests"] = network["guests"]
+    return state
+
+
 def encode(name: str, state: State, document: str = "<network/>") -> str:
     """The document that shows this state; what is not modelled here is kept as it was."""
     network = _normal(xml.parse(document))
     xml.encode((Field("name", wire="name"),), {"name": name}, network)
-    forward = dict(state["forward"])
-    if forward["mode"] == "none":
-        del forward["mode"]
-        for child in network.findall("forward"):
-            network.remove(child)
-    elif forward["mode"] not in ROUTED_MODES:
-        for tag in _OF_OWN_BRIDGE_TAGS:
-            for child in network.findall(tag):
-                network.remove(child)
+    mode = state["forward"]["mode"]
+    if network.find(f"forward[@mode='{mode}']") is None:
+        _remove(network, "forward")  # what it holds belongs to the other mode
+    if mode not in (*ROUTED_MODES, "none"):
+        _remove(network, *_OF_OWN_BRIDGE_TAGS)
+    forward = {name: value for name, value in state["forward"].items() if value != "none"}
     xml.encode(DOCUMENT, {**state, "forward": forward}, network)
     return xml.text(network)
+
+
+def _remove(network: Element, *tags: str) -> None:
+    for child in [child for child in network if child.tag in tags]:
+        network.remove(child)
 
 
 def _normal(network: Element) -> Element:
@@ -113,7 +126,7 @@ def aim(current: State | None, desired: State) -> State:
     if mode and mode != base.get("forward", {}).get("mode"):
         base.pop("forward", None)
         if mode not in (*ROUTED_MODES, "none"):
-            base = {name: value for name, value in base.items() if name not in _OF_OWN_BRIDGE}
+            base = {name: value for name, value in base.items() if name not in OF_OWN_BRIDGE}
     goal = overlay(DOCUMENT, base, desired)
     goal.setdefault("forward", {}).setdefault("mode", "none")
     return goal
@@ -122,72 +135,3 @@ def aim(current: State | None, desired: State) -> State:
 def subnets(state: State) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
     """The subnets that a network brings to its host."""
     return [ipaddress.ip_network(f"{ip['address']}/{ip['prefix']}", strict=False) for ip in state.get("ips", ())]
-
-
-def problems(state: State) -> Iterator[str]:
-    """What is wrong with a document in itself; libvirt checks some of it late, and the rest never."""
-    mode = state["forward"]["mode"]
-    if mode in MACVTAP_MODES:
-        yield from _macvtap_problems(state, mode)
-    elif mode in ROUTED_MODES and not state.get("ips"):
-        yield f"mode {mode} needs an address in ips"
-    elif mode == "hostdev":
-        yield "mode hostdev is shown, but cannot be set up here"
-    if mode == "none" and state["forward"].get("interfaces"):
-        yield "forward.interfaces goes with a forward.mode; mode none forwards nothing"
-    if mode in ROUTED_MODES and len(state["forward"].get("interfaces", ())) > 1:
-        yield f"mode {mode} takes one of forward.interfaces, not {len(state['forward']['interfaces'])}"
-    for ip in state.get("ips", ()):
-        yield from _ip_problems(ip)
-
-
-def _macvtap_problems(state: State, mode: str) -> Iterator[str]:
-    if not state["forward"].get("interfaces"):
-        yield f"mode {mode} needs an uplink in forward.interfaces"
-    for name in _OF_OWN_BRIDGE:
-        if state.get(name):
-            yield f"{name} cannot go with mode {mode}, where guests sit on the uplink itself"
-
-
-def _ip_problems(ip: State) -> Iterator[str]:
-    address = ipaddress.ip_address(ip["address"])
-    if not 1 <= ip["prefix"] <= address.max_prefixlen:
-        yield f"{address}/{ip['prefix']}: the prefix has to be from 1 to {address.max_prefixlen}"
-        return
-    subnet = ipaddress.ip_network(f"{address}/{ip['prefix']}", strict=False)
-    if subnet.num_addresses > 2 and address == subnet.network_address:
-        yield f"{address} is the network's own address; give the host one inside {subnet}"
-    if address.version == 4 and subnet.num_addresses > 2 and address == subnet.broadcast_address:
-        yield f"{address} is the broadcast address of {subnet}; give the host one inside it"
-    yield from _range_problems(ip, subnet)
-    yield from _host_problems(ip, subnet)
-
-
-def _range_problems(ip: State, subnet: t.Any) -> Iterator[str]:
-    taken: list[tuple[t.Any, t.Any]] = []
-    for given in ip.get("dhcp", {}).get("ranges", ()):
-        start, end = ipaddress.ip_address(given["start"]), ipaddress.ip_address(given["end"])
-        outside = [str(edge) for edge in (start, end) if edge not in subnet]
-        if outside:
-            yield f"DHCP range {start} to {end}: {' and '.join(outside)} is outside of {subnet}"
-        elif start > end:
-            yield f"DHCP range {start} to {end} is reversed"
-        elif start <= ipaddress.ip_address(ip["address"]) <= end:
-            yield f"DHCP range {start} to {end} contains the host's own address {ip['address']}"
-        elif any(start <= last and first <= end for first, last in taken):
-            yield f"DHCP range {start} to {end} overlaps another range"
-        else:
-            taken.append((start, end))
-
-
-def _host_problems(ip: State, subnet: t.Any) -> Iterator[str]:
-    hosts = ip.get("dhcp", {}).get("hosts", ())
-    for host in hosts:
-        if ipaddress.ip_address(host["ip"]) not in subnet:
-            yield f"DHCP host {host['ip']} is outside of {subnet}"
-        if not host.keys() & {"mac", "name", "id"}:
-            yield f"DHCP host {host['ip']} needs a mac, a name or an id"
-    for what in ("ip", "mac", "name", "id"):
-        given = [host[what] for host in hosts if what in host]
-        for value in sorted({value for value in given if given.count(value) > 1}):
-            yield f"{given.count(value)} DHCP hosts have the same {what} {value}"

@@ -21,7 +21,7 @@ from .._core.field import Field
 from .._core.resource import Query
 from .._drivers import frames, libvirt, netlink
 from .._drivers.sysfs import Sysfs
-from .libvirt_networks import URI, state_of
+from .network_document import URI, network_state
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,14 +57,14 @@ class Reachability(Query):
     @contextmanager
     def open(cls, params: State, *, writable: bool) -> Iterator[Reachability]:
         with libvirt.connection(params["uri"], writable=False) as daemon:
-            found = {name: state_of(network) for name, network in daemon.networks().items()}
+            found = {name: network_state(network) for name, network in daemon.networks().items()}
         with netlink.connection() as opened:
             yield cls(opened, found, params, writable=writable)
 
     def answer(self) -> State:
         networks = [self._place(item) for item in self._params["networks"]]
         with ExitStack() as stack:
-            probes = [self._probe(place, stack) if self._writable and not place["obstacle"] else None for place in networks]
+            probes = [self._probe(place, stack) for place in networks]
             self._wait_for_bridges([probe for probe in probes if probe])
             return {"networks": [self._compare(place, probe) for place, probe in zip(networks, probes)]}
 
@@ -90,7 +90,9 @@ class Reachability(Query):
             place["obstacle"] = f"the interface {place['lower']} of network {name} is gone"
         return place
 
-    def _probe(self, place: State, stack: ExitStack) -> Probe:
+    def _probe(self, place: State, stack: ExitStack) -> Probe | None:
+        if place["obstacle"] or not self._writable:
+            return None
         kind = MacvtapProbe if place["uplink"] else BridgeProbe
         return kind(self._netlink, self._sysfs, place, self._params.get("lan_peer"), stack)
 
@@ -107,10 +109,11 @@ class Reachability(Query):
         mode = modes.MODES.get(place["mode"])
         measured: Measured = probe.measure() if probe else {}
         reflects = frames.reflects(place["uplink"]) if probe and place["uplink"] else None
-        directions = {
-            direction: _verdict(mode.promise(direction), measured.get(direction), reflects)
-            for direction in (modes.DIRECTIONS if mode else ())
-        }
+        directions = (
+            {name: _verdict(mode.promise(name), measured.get(name), reflects) for name in modes.DIRECTIONS}
+            if mode
+            else {}
+        )
         reasons = {
             direction: self._reason(direction, place, verdict["measured"], reflects)
             for direction, verdict in directions.items()
@@ -201,8 +204,10 @@ class MacvtapProbe(Probe):
     """On an uplink, all is Ethernet."""
 
     def _connect(self, name: str, mac: str, namespace: int) -> None:
-        link = {"kind": "macvlan", "lower": self._place["lower"], "mode": self._place["live"]["forward"]["mode"], "mac": mac}
-        self._netlink.add_macvlan(name, link, namespace)
+        mode = self._place["live"]["forward"]["mode"]
+        self._netlink.add_macvlan(
+            name, {"kind": "macvlan", "lower": self._place["lower"], "mode": mode, "mac": mac}, namespace
+        )
 
     def _measure_lan(self) -> Measured:
         peer = self._lan_peer or self._sysfs.default_gateway(self._place["lower"])

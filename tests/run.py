@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the suites that are named, or all of them, two at a time; end with how many tests passed.
+
+A suite is a shell command.  What it printed is in tests/output/NAME.log, and is shown if it failed.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import re
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parents[1]
+OUTPUT = ROOT / "tests/output"
+PLUGINS = "plugins/module_utils plugins/modules plugins/plugin_utils plugins/filter plugins/doc_fragments"
+LAB = "tests/lab/lab.py"
+
+
+class Suite(t.NamedTuple):
+    """Commands to run in order, and the pattern of a line that tells of a passed test where there is no JUnit file."""
+
+    commands: tuple[str, ...]
+    passed: str = ""
+    lab: int = 0  #: lab hosts that it needs
+
+
+SUITES = {
+    "molecule": Suite(("molecule test --all",), passed=r"^(?!default)(\w+) +: actions=\d+ .* failed=0"),
+    "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab=4),
+    "kernel": Suite(
+        (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/kernel.xml",), lab=1
+    ),
+    "sanity": Suite(("tests/sanity/run.sh",), passed=r"^Running sanity test \"(.*)\""),
+    "lint": Suite(
+        (
+            "ruff check .",
+            "ruff format --check .",
+            f"mypy {PLUGINS}",
+            "yamllint --strict .",
+            "ansible-lint --offline --strict",
+        )
+    ),
+    "unit": Suite(("pytest tests/unit --junitxml tests/output/unit.xml",)),
+}
+
+
+class Outcome(t.NamedTuple):
+    name: str
+    passed: int
+    failed: int
+    skipped: int
+    seconds: float
+
+
+def run(name: str) -> Outcome:
+    suite, began = SUITES[name], time.monotonic()
+    log, junit = OUTPUT / f"{name}.log", OUTPUT / f"{name}.xml"
+    junit.unlink(missing_ok=True)
+    environment = {
+        **os.environ,
+        "LAB_DIR": str(ROOT / f".lab-{name}"),
+        "MOLECULE_GLOB": "molecule/*/molecule.yml",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    codes = []
+    with open(log, "w", encoding="utf-8") as file:
+        before = (f"{LAB} up {suite.lab}",) if suite.lab else ()
+        after = (f"{LAB} down",) if suite.lab else ()
+        for command in (*before, *suite.commands, *after):
+            file.write(f"$ {command}\n")
+            file.flush()
+            done = subprocess.run(command, shell=True, cwd=ROOT, env=environment, stdout=file, stderr=file, check=False)
+            codes.append(done.returncode)
+    passed, failed, skipped = counts(suite, codes, log, junit)
+    outcome = Outcome(name, passed, failed, skipped, time.monotonic() - began)
+    if failed:
+        print(f"---- {name} ----\n{log.read_text(errors='replace')[-20000:]}\n---- end of {name} ----")
+    print(f"{name}: {passed} passed, {failed} failed, {skipped} skipped ({outcome.seconds:.0f} s)", flush=True)
+    return outcome
+
+
+def counts(suite: Suite, codes: list[int], log: Path, junit: Path) -> tuple[int, int, int]:
+    """A command that failed counts as one failure even if no test did, and a suite without any test as well."""
+    broken = sum(1 for code in codes if code)
+    if junit.exists():
+        totals = [case for case in ElementTree.parse(junit).getroot().iter("testcase")]
+        failed = sum(1 for case in totals if case.find("failure") is not None or case.find("error") is not None)
+        skipped = sum(1 for case in totals if case.find("skipped") is not None)
+        passed = len(totals) - failed - skipped
+    elif suite.passed:
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
+        passed = len(set(re.findall(suite.passed, plain, re.MULTILINE)))
+        failed = skipped = 0
+    else:
+        passed, failed, skipped = len(codes) - broken, broken, 0
+    return passed, failed or int(bool(broken) or not passed), skipped
+
+
+def slowest(names: list[str]) -> list[tuple[float, str]]:
+    cases = [
+        (float(case.get("time", 0)), f"{name}: {case.get('name')}")
+        for name in names
+        if (OUTPUT / f"{name}.xml").exists()
+        for case in ElementTree.parse(OUTPUT / f"{name}.xml").getroot().iter("testcase")
+    ]
+    return sorted(cases, reverse=True)[:10]
+
+
+def main() -> int:
+    names = sys.argv[1:] or list(SUITES)
+    unknown = [name for name in names if name not in SUITES]
+    if unknown:
+        raise SystemExit(f"There is no suite {', '.join(unknown)}; there are {', '.join(SUITES)}")
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        outcomes = list(pool.map(run, names))
+    print("\nslowest tests:")
+    for seconds, name in slowest(names):
+        print(f"{seconds:7.1f} s  {name}")
+    total = [sum(getattr(outcome, field) for outcome in outcomes) for field in ("passed", "failed", "skipped")]
+    print("\n{} passed, {} failed, {} skipped".format(*total))
+    return 1 if total[1] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of the house that a reviewer should never have to repeat."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+UTILS = ROOT / "plugins/module_utils"
+NODE_SOURCES = sorted((*UTILS.rglob("*.py"), *(ROOT / "plugins/modules").glob("*.py")))
+MODULES = sorted((ROOT / "plugins/modules").glob("*.py"))
+MODE_ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.name != "hostnet")
+LAYERS = {"_core": (), "_drivers": ("_core",), "_resources": ("_core", "_drivers")}
+OWNERS = {"libvirt": "_drivers/libvirt.py", "pyroute2": "_drivers/netlink.py", "ansible": "_core/runner.py"}
+# what a module ships besides its own documentation; about 1 ms of the node's CPU for each KB
+PAYLOAD_KB = dict.fromkeys((path.stem for path in MODULES), 60)
+PAYLOAD_KB["reachability_info"] = 72  # libvirt, the kernel and raw frames in one
+FUNCTION_LINES = 40
+STANDARD_NAMES = ("utils", "helper", "manager")
+
+
+def tree_of(path):
+    return ast.parse(path.read_text())
+
+
+def imports(path):
+    """(absolute top-level names, files of this collection) that a file imports at run time."""
+    names, files = set(), set()
+    tree = tree_of(path)
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.partition(".")[0])
+        elif isinstance(node, ast.ImportFrom):
+            base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            files |= {base / f"{alias.name}.py" for alias in node.names} | {base.with_suffix(".py")}
+    return names, {file for file in files if file.exists()}
+
+
+def closure(path, seen=None):
+    seen = set() if seen is None else seen
+    if path not in seen:
+        seen.add(path)
+        for file in imports(path)[1]:
+            closure(file, seen)
+    return seen
+
+
+@pytest.mark.parametrize("path", NODE_SOURCES, ids=lambda path: path.stem)
+def test_each_outside_library_has_one_owner(path):
+    for library in imports(path)[0] & OWNERS.keys():
+        assert path == UTILS / OWNERS[library]
+
+
+@pytest.mark.parametrize("path", sorted(UTILS.rglob("_*/[a-z]*.py")), ids=lambda path: path.stem)
+def test_layers_point_inwards(path):
+    layer = path.parent.name
+    assert {file.parent.name for file in imports(path)[1]} <= {layer, *LAYERS[layer]}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_is_its_documentation_and_a_run(path):
+    assert {file.relative_to(UTILS).parts[0] for file in imports(path)[1]} == {"_core", "_resources"}
+    assert [node.name for node in tree_of(path).body if isinstance(node, ast.FunctionDef)] == ["main"]
+
+
+@pytest.mark.parametrize("path", NODE_SOURCES, ids=lambda path: path.stem)
+def test_only_the_runner_knows_check_mode(path):
+    assert path.name == "runner.py" or "check_mode" not in path.read_text().partition("\nfrom ..module_utils")[2]
+    assert path.name == "runner.py" or path.parent.name == "modules" or "check_mode" not in path.read_text()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_payload_budget(path):
+    assert sum(file.stat().st_size for file in closure(path) - {path}) < PAYLOAD_KB[path.stem] * 1024
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins").rglob("*.py")), ids=lambda path: path.stem)
+def test_functions_are_short_and_files_have_names_of_the_field(path):
+    assert not any(name in path.stem for name in STANDARD_NAMES)
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < FUNCTION_LINES, node.name
+
+
+@pytest.mark.parametrize("role", MODE_ROLES, ids=lambda role: role.name)
+def test_a_mode_role_is_complete(role):
+    for needed in ("README.md", "defaults/main.yml", "meta/argument_specs.yml", "tasks/main.yml"):
+        assert (role / needed).exists(), needed

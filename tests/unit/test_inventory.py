@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.kvm.hostnet.plugins.filter.hostnet import FilterModule, measurable, reachability_table
+from ansible_collections.kvm.hostnet.plugins.module_utils._core import modes
+from ansible_collections.kvm.hostnet.plugins.plugin_utils import inventory
+
+ROOT = Path(__file__).parents[2]
+ALL_MODES = ", ".join(modes.MODES)
+BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24"}
+
+
+@pytest.mark.parametrize(
+    ("networks", "mode", "sentences"),
+    [
+        ([BUILD], "", []),
+        ([{"name": "lan", "uplink": "eth1"}], "macvtap_vepa", []),
+        ([{"name": "lan", "uplink": ["eth1", "eth2"]}], "macvtap_bridge", []),
+        ([{**BUILD, "uplink": "eth1"}], "", []),
+        ([{"name": "old", "state": "absent"}], "", []),
+        ([{"name": "lan", "uplink": "eth1", "address": "10.0.0.1/8"}], "macvtap_bridge", []),
+        ([], "", ["hostnet_networks lists no network; list the networks of this host, each with a name"]),
+        ("lan", "nat", ["hostnet_networks lists no network; list the networks of this host, each with a name"]),
+        (["lan"], "nat", ["hostnet_networks[0] has no name; write it as a mapping with a name"]),
+        ([BUILD, BUILD], "", ["Network build is listed twice; keep one of them"]),
+        ([{"name": "lan", "uplink": "eth1"}], "",
+         [f"Network lan: it has no mode; give it one, or set hostnet_mode for the host, to one of {ALL_MODES}"]),
+        ([{"name": "lan", "uplink": "eth1"}], "macvtap_vepaa",
+         [f'Network lan: there is no mode "macvtap_vepaa"; did you mean macvtap_vepa? It is one of {ALL_MODES}']),
+        ([{"name": "lan"}], "macvtap_vepa",
+         ["Network lan: mode macvtap_vepa needs an uplink, the host's interface towards the LAN, such as uplink: eth1"]),
+        ([{"name": "build", "mode": "nat"}], "",
+         ["Network build: mode nat needs an address, the host's own on that network with its prefix, such as "
+          "address: 192.168.150.1/24"]),
+        ([{**BUILD, "state": "up"}], "", ['Network build: there is no state "up"; It is one of active, inactive, absent']),
+        ([{**BUILD, "adress": 1}], "",
+         [f'Network build: there is no option "adress"; did you mean address? It is one of {", ".join(sorted(modes.KNOWN))}']),
+        ([{**BUILD, "address": "192.168.150.1"}], "",
+         ["Network build: address 192.168.150.1 lacks its prefix, such as 192.168.150.1/24"]),
+        ([{**BUILD, "address": "192.168.150/24"}], "",
+         ['Network build: "192.168.150/24" is not an address with a prefix, such as 192.168.150.1/24']),
+        ([{**BUILD, "dhcp": "on"}], "", ['Network build: dhcp is "on"; write true, or a mapping of start, end, hosts']),
+        ([{**BUILD, "dhcp": {"start": "192.168.150.9"}}], "",
+         ["Network build: dhcp has one of start and end; give both, or neither for all free addresses"]),
+        ([{**BUILD, "dhcp": {"begin": 1}}], "",
+         ['Network build: there is no option in dhcp "begin"; It is one of start, end, hosts']),
+        ([{**BUILD, "address": "192.168.150.1/32", "dhcp": True}], "",
+         ["Network build: 192.168.150.1/32 has no address left for DHCP; take a larger subnet"]),
+        ([{"name": "q", "mode": "isolated", "dhcp": True}], "",
+         ["Network q: dhcp needs an address, the host's own on that network with its prefix, such as "
+          "address: 192.168.150.1/24"]),
+        ([{**BUILD, "name": "a b"}], "",
+         ['Network a b: "a b" is no network name; use letters, digits, "_", "-", "." and "+"']),
+    ],
+)  # fmt: skip
+def test_problems(networks, mode, sentences):
+    assert inventory.problems(networks, mode) == sentences
+
+
+@pytest.mark.parametrize(
+    ("address", "dhcp", "start", "end"),
+    [
+        ("10.0.0.1/24", True, "10.0.0.2", "10.0.0.254"),
+        ("10.0.0.254/24", True, "10.0.0.1", "10.0.0.253"),
+        ("10.0.0.100/24", True, "10.0.0.101", "10.0.0.254"),
+        ("10.0.0.1/30", {}, "10.0.0.2", "10.0.0.2"),
+        ("10.0.0.1/8", True, "10.0.0.2", "10.1.0.1"),
+        ("2001:db8::1/64", True, "2001:db8::2", "2001:db8::1:1"),
+        ("10.0.0.1/24", {"start": "10.0.0.50", "end": "10.0.0.60"}, "10.0.0.50", "10.0.0.60"),
+    ],
+)
+def test_dhcp_range(address, dhcp, start, end):
+    item = inventory.as_libvirt({"name": "n", "mode": "nat", "address": address, "dhcp": dhcp})
+    assert item["ips"][0]["dhcp"]["ranges"] == [{"start": start, "end": end}]
+
+
+def test_what_the_inventory_leaves_out_is_cleared():
+    item = inventory.as_libvirt(BUILD)
+    assert item["domain"] == {"name": ""} and item["forward"]["interfaces"] == []
+    assert item["ips"][0]["dhcp"] == {"ranges": [], "hosts": []}
+
+
+def test_each_role_gets_its_networks_and_their_options():
+    networks = [{"name": "lan", "uplink": "e", "address": "10.0.0.1/8"}, BUILD, {"name": "old", "state": "absent"}]
+    assert inventory.roles(networks, "macvtap_private") == ["macvtap", "nat"]
+    assert inventory.of_role(networks, "macvtap", "macvtap_private") == [
+        {"mode": "macvtap_private", "name": "lan", "uplink": "e"}
+    ]
+    assert inventory.of_role(networks, "nat", "macvtap_private") == [BUILD]
+    assert [network["name"] for network in measurable(networks, "nat")] == ["lan", "build"]
+
+
+@pytest.mark.parametrize("role", ["hostnet", *sorted({mode.role for mode in modes.MODES.values()})])
+def test_a_role_documents_the_options_of_its_modes(role):
+    spec = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())
+    documented = spec["argument_specs"]["main"]["options"][f"{role}_networks"]["options"]
+    mine = [mode for name, mode in modes.MODES.items() if role in ("hostnet", mode.role)]
+    assert set(documented) == {*modes.COMMON, *(word for mode in mine for word in (*mode.needs, *mode.takes))}
+    names = [name for name, mode in modes.MODES.items() if role in ("hostnet", mode.role)]
+    assert documented["mode"]["choices"] == names
+    assert tuple(documented["state"]["choices"]) == inventory.STATES
+
+
+def test_each_filter_is_documented():
+    documented = {path.stem for path in (ROOT / "plugins/filter").glob("*.yml")}
+    assert documented == set(FilterModule().filters())
+
+
+def test_table():
+    directions = {name: {"promised": "yes", "measured": True, "holds": True} for name in modes.DIRECTIONS}
+    directions["guest_to_guest"] = {"promised": "yes", "measured": False, "holds": False}
+    directions["guest_to_host"] = {"promised": modes.REFLECTED, "measured": None, "holds": None}
+    head, row, _legend = reachability_table(
+        {"kvm1": {"networks": [{"name": "lan", "mode": "macvtap_vepa", "directions": directions}]}}
+    )
+    assert head.split()[:3] == ["host", "network", "mode"]
+    assert row.split() == ["kvm1", "lan", "macvtap_vepa", "yes/no!", "yes/yes", "yes/yes", "relay/?", "yes/yes"]
