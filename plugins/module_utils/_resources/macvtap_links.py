@@ -124,7 +124,7 @@ class MacvtapLinks(Resource):
             yield f"its lower interface {lower} is {sits}"
         else:
             yield from self._lower_problems(lower)
-        if wanted["mode"] == "passthru" and wanted.get("mac") != (have or {}).get("mac"):
+        if wanted["mode"] == "passthru" and "mac" in wanted and wanted["mac"] != (have or {}).get("mac"):
             yield f"mode passthru shares the MAC address of {lower}; leave mac out, or set it on {lower}"
         if have and _is_other_link(wanted, have) and not self._allow_recreate:
             yield "this change needs the link made anew, which cuts off its user; set allow_recreate to allow it"

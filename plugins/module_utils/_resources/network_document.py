@@ -100,6 +100,10 @@ def encode(name: str, state: State, document: str = "<network/>") -> str:
         _remove(network, *_OF_OWN_BRIDGE_TAGS)
     forward = {name: value for name, value in state["forward"].items() if value != "none"}
     xml.encode(DOCUMENT, {**state, "forward": forward}, network)
+    for ip in network.findall("ip"):  # libvirt takes an address for IPv4 unless told otherwise
+        ip.attrib.pop("family", None)
+        if ":" in ip.get("address", ""):
+            ip.set("family", "ipv6")
     return xml.text(network)
 
 
