@@ -90,7 +90,7 @@ def counts(suite: Suite, codes: list[int], log: Path, junit: Path) -> tuple[int,
     """A command that failed counts as one failure even if no test did, and a suite without any test as well."""
     broken = sum(1 for code in codes if code)
     if junit.exists():
-        totals = [case for case in ElementTree.parse(junit).getroot().iter("testcase")]
+        totals = list(ElementTree.parse(junit).getroot().iter("testcase"))
         failed = sum(1 for case in totals if case.find("failure") is not None or case.find("error") is not None)
         skipped = sum(1 for case in totals if case.find("skipped") is not None)
         passed = len(totals) - failed - skipped

@@ -131,7 +131,9 @@ def test_what_has_no_option_survives_an_edit(networks, daemon):
 
 
 def test_a_transient_network_becomes_persistent(networks, daemon):
-    daemon.networkCreateXML("<network><name>n</name><forward mode='nat'/><ip address='192.168.150.1' prefix='24'/></network>")
+    daemon.networkCreateXML(
+        "<network><name>n</name><forward mode='nat'/><ip address='192.168.150.1' prefix='24'/></network>"
+    )
     assert networks({"name": "n"})["steps"] == ["define n"]
     assert daemon.networkLookupByName("n").isPersistent()
 
@@ -231,7 +233,10 @@ except Exception as error:
 """
     os.chmod("/run/libvirt/libvirt-sock", 0o700)
     done = subprocess.run(
-        ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-B", "-c", program], capture_output=True, text=True, check=True
+        ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-B", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     os.chmod("/run/libvirt/libvirt-sock", 0o777)
     assert done.stdout.startswith("No permission to manage libvirt at qemu:///system: run the task as root"), done

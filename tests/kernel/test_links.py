@@ -52,7 +52,9 @@ def test_an_edit_is_made_in_place(edit, links):
 @pytest.mark.parametrize("edit", [{"kind": "macvlan"}, {"mode": "passthru", "mac": None}, {"lower": "e0p"}], ids=str)
 def test_what_cannot_be_changed_in_place_is_made_anew_when_allowed(edit, links):
     links(LINK)
-    with pytest.raises(HostNetError, match="this change needs the link made anew, which cuts off its user; set allow_rec"):
+    with pytest.raises(
+        HostNetError, match="this change needs the link made anew, which cuts off its user; set allow_rec"
+    ):
         links({**LINK, **edit})
     assert links({**LINK, **edit}, allow_recreate=True)["steps"] == ["delete m0", "create m0"]
 

@@ -113,7 +113,7 @@ def ask(
 ) -> T | None:
     """Send a request until the receiver gets what is wanted, while the crowd answers for itself."""
     listening = list({id(one): one for one in (*crowd, receiver, sender)}.values())
-    for _ in range(TRIES):
+    for _attempt in range(TRIES):
         sender.send(request)
         deadline = time.monotonic() + WAIT
         while (left := deadline - time.monotonic()) > 0:

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Playbooks over ssh on lab hosts, as a user runs them.  The lab is in $LAB_DIR, and up."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+LAB = Path(os.environ.get("LAB_DIR", ROOT / ".lab"))
+STATE = """
+find /etc/libvirt/qemu/networks -type f | sort | xargs -r stat -c '%n %Y %s' -- ; find /etc/libvirt/qemu/networks -type f | sort | xargs -r md5sum
+ip -br link | awk '{print $1, $3}'; ip -4 -br addr | awk '{print $1, $3}'; ip route | sed 's/linkdown//'; ls /run/libvirt/network
+"""
+
+
+class Run(t.NamedTuple):
+    """One run of a playbook."""
+
+    code: int
+    output: str
+    results: list[dict]
+
+    def of(self, host, task=""):
+        return [result for result in self.results if result["host"] == host and task in result["task"]]
+
+    def changed(self, host):
+        return {result["task"] for result in self.of(host) if result.get("changed") and result["status"] == "ok"}
+
+    def failure(self, host):
+        messages = [result["msg"] for result in self.of(host) if result["status"] != "ok"]
+        assert len(messages) <= 1
+        return messages[0] if messages else None
+
+
+class Fleet:
+    """Lab hosts, and what is put on top of the lab's own inventory."""
+
+    def __init__(self, directory):
+        self._directory = directory
+
+    def play(self, playbook, inventory, *arguments):
+        """Run a playbook with an inventory given as {host: variables}."""
+        results = self._directory / "results.jsonl"
+        results.unlink(missing_ok=True)
+        written = self._directory / "inventory.yml"
+        hosts = {name: variables or {} for name, variables in inventory.items()}
+        written.write_text(yaml.safe_dump({"wanted": {"hosts": hosts}}))
+        command = ["ansible-playbook", "-i", str(LAB / "inventory.yml"), "-i", str(written), f"kvm.hostnet.{playbook}"]
+        environment = {
+            **os.environ,
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/fleet/callback"),
+            "ANSIBLE_CALLBACKS_ENABLED": "results",
+            "ANSIBLE_FORKS": "8",
+            "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache"),
+            "RESULTS": str(results),
+        }
+        done = subprocess.run(
+            [*command, "-e", "hostnet_hosts=wanted", *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=ROOT,
+            check=False,
+        )
+        lines = results.read_text().splitlines() if results.exists() else []
+        return Run(done.returncode, done.stdout + done.stderr, [json.loads(line) for line in lines])
+
+    def sh(self, host, command):
+        enter = [str(ROOT / "tests/lab/lab.py"), "exec", host, "sh", "-c", command]
+        return subprocess.run(enter, capture_output=True, text=True, check=True).stdout
+
+    def state(self, host):
+        return self.sh(host, STATE)
+
+    def hairpin(self, host, state):
+        subprocess.run([str(ROOT / "tests/lab/lab.py"), "hairpin", host, state], check=True)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    return Fleet(tmp_path_factory.mktemp("fleet"))
+
+
+@pytest.fixture
+def fleet(lab):
+    """The lab's hosts, without any network before and after."""
+    yield lab
+    absent = {
+        "hostnet_networks": [{"name": "gone", "state": "absent"}],
+        "hostnet_exclusive": True,
+        "hostnet_verify": False,
+    }
+    cleaned = lab.play("site", {f"kvm{number}": absent for number in (1, 2, 3)})
+    assert cleaned.code == 0, cleaned.output
