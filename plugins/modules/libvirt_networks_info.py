@@ -65,7 +65,7 @@ details:
 """
 
 from ..module_utils._core.runner import run
-from ..module_utils._resources.libvirt_networks import LibvirtNetworksInfo
+from ..module_utils._resources.libvirt_networks_info import LibvirtNetworksInfo
 
 
 def main() -> None:

@@ -126,7 +126,10 @@ def test_guests_are_not_cut_off(fleet, guest):
     refused = fleet.play("remove", {"kvm3": edited})
     assert "Network build: stopping it would cut off vm1" in refused.failure("kvm3")
     allowed = fleet.play("site", {"kvm3": {**edited, "hostnet_allow_restart": "true"}})
-    assert allowed.code == 0 and allowed.of("kvm3", "Set up networks behind")[0]["steps"] == ["stop build", "start build"]
+    assert allowed.code == 0 and allowed.of("kvm3", "Set up networks behind")[0]["steps"] == [
+        "stop build",
+        "start build",
+    ]
 
 
 GUEST = """

@@ -14,10 +14,8 @@ from ansible_collections.kvm.hostnet.plugins.module_utils._core.field import cle
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.resource import Resource
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.runner import converge
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.bridges import Bridges
-from ansible_collections.kvm.hostnet.plugins.module_utils._resources.libvirt_networks import (
-    LibvirtNetworks,
-    LibvirtNetworksInfo,
-)
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.libvirt_networks import LibvirtNetworks
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.libvirt_networks_info import LibvirtNetworksInfo
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.macvtap_links import MacvtapLinks
 
 DEFINITIONS = Path("/etc/libvirt/qemu/networks")

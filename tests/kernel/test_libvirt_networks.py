@@ -163,7 +163,7 @@ def test_the_bridge_in_the_way_is_found_and_all_is_put_back(networks, networks_i
 def test_guests_are_not_cut_off_unless_that_is_allowed(networks, networks_info, guest):
     networks(NAT)
     guest()
-    assert networks_info("n")["details"]["n"]["guests"] == ["vm1"]
+    assert networks_info("n")["details"]["n"]["guests"][0]["domain"] == "vm1"
     leases = sh("ip -br link show master virbr0")
 
     edited = networks({**NAT, "domain": {"name": "other.example"}})

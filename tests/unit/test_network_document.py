@@ -9,10 +9,10 @@ NAT = """<network>
   <uuid>209e3185-e013-4a30-8d8d-aa59a323a5be</uuid>
   <title>kept</title>
   <forward dev='up0' mode='nat'>
-    <nat><port start='1024' end='65535'/></nat>
+    <nat><port start='1024' end='65535'/><later/></nat>
     <interface dev='up0'/>
   </forward>
-  <bridge name='virbr0' stp='on' delay='0' zone='kept'/>
+  <bridge name='virbr0' stp='on' delay='0' zone='kept' later='kept'/>
   <mac address='52:54:00:2e:cc:a6'/>
   <domain name='build.example' localOnly='yes'/>
   <dns><host ip='192.168.150.9'><hostname>kept</hostname></host></dns>
@@ -26,17 +26,21 @@ NAT = """<network>
   </ip>
 </network>"""
 STATE = {
+    "title": "kept",
     "forward": {"mode": "nat", "interfaces": ["up0"]},
-    "bridge": {"name": "virbr0", "stp": True, "delay": 0},
+    "bridge": {"name": "virbr0", "stp": True, "delay": 0, "zone": "kept"},
+    "mac": "52:54:00:2e:cc:a6",
     "domain": {"name": "build.example", "local_only": True},
+    "dns": {"hosts": [{"ip": "192.168.150.9", "hostnames": ["kept"]}]},
     "ips": [
         {
             "address": "192.168.150.1",
             "prefix": 24,
+            "tftp": "/kept",
             "dhcp": {
                 "ranges": [{"start": "192.168.150.100", "end": "192.168.150.199"}],
                 "hosts": [
-                    {"ip": "192.168.150.3", "mac": "52:54:00:00:00:01", "name": "runner"},
+                    {"ip": "192.168.150.3", "mac": "52:54:00:00:00:01", "name": "runner", "lease": {"expiry": 1}},
                     {"ip": "192.168.150.20", "mac": "52:54:00:00:00:02"},
                 ],
             },
@@ -87,7 +91,7 @@ def test_encode_shows_exactly_what_is_aimed_at(edit):
 
 
 @pytest.mark.parametrize("kept", ["209e3185", "<title>kept", "zone=\"kept\"", "<hostname>kept", "root=\"/kept\"", "expiry",
-                                  "52:54:00:2e:cc:a6", "end=\"65535\""])  # fmt: skip
+                                  "52:54:00:2e:cc:a6", "<later"])  # fmt: skip
 def test_encode_keeps_what_has_no_option(kept):
     goal = document.aim(
         STATE, {"domain": {"name": "other.example"}, "ips": [{"address": "192.168.150.1", "prefix": 25}]}
@@ -106,9 +110,9 @@ def test_a_new_mode_drops_what_it_cannot_have():
     ("edit", "sentence"),
     [
         ({"forward": {"mode": "vepa"}}, "mode vepa needs an uplink in forward.interfaces"),
-        ({"forward": {"mode": "hostdev"}}, "mode hostdev is shown, but cannot be set up here"),
+        ({"forward": {"mode": "hostdev"}}, "mode hostdev needs a physical function in forward.pf, or its virtual ones in forward.addresses"),
         ({"forward": {"mode": "bridge", "interfaces": ["e"]}, "ips": [{"address": "10.0.0.1", "prefix": 8}]},
-         "ips cannot go with mode bridge, where guests sit on the uplink itself"),
+         "ips cannot go with mode bridge, where guests sit on uplinks"),
         ({"forward": {"mode": "route", "interfaces": ["a", "b"]}}, "mode route takes one of forward.interfaces, not 2"),
         ({"forward": {"mode": "none", "interfaces": ["a"]}},
          "forward.interfaces goes with a forward.mode; mode none forwards nothing"),
@@ -121,7 +125,7 @@ def test_a_new_mode_drops_what_it_cannot_have():
     ],
 )  # fmt: skip
 def test_problems(edit, sentence):
-    assert sentence in list(network_rules.problems(document.aim(STATE, edit)))
+    assert sentence in list(network_rules.problems(document.aim(STATE, edit), (9, 0)))
 
 
 @pytest.mark.parametrize(
@@ -140,8 +144,9 @@ def test_problems(edit, sentence):
 def test_dhcp_problems(ranges, hosts, sentence):
     dhcp = {"ranges": [{"start": start, "end": end} for start, end in ranges], "hosts": hosts}
     state = {"forward": {"mode": "none"}, "ips": [{"address": "10.0.0.1", "prefix": 24, "dhcp": dhcp}]}
-    assert list(network_rules.problems(state)) == [sentence]
+    assert list(network_rules.problems(state, (9, 0))) == [sentence]
 
 
 def test_a_sound_network_has_no_problem():
-    assert not list(network_rules.problems(STATE))
+    assert not list(network_rules.problems(STATE, (9, 7)))
+    assert list(network_rules.problems(STATE, (9, 0))) == ["title needs libvirt 9.7, and this host has 9.0"]

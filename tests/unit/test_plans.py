@@ -13,7 +13,7 @@ NAMED = {**NAT, "domain": {"name": "a.example"}}
 UP = {"state": "active", "autostart": True, "persistent": NAT, "live": NAT}
 DOWN = {"state": "inactive", "autostart": True, "persistent": NAT}
 TRANSIENT = {"state": "active", "autostart": False, "live": NAT}
-IN_USE = {**UP, "guests": ["vm1"]}
+IN_USE = {**UP, "guests": [{"domain": "vm1", "mac": "m", "tap": "vnet0"}]}
 ASK_UP = {"state": "active", "autostart": True, **NAT}
 ASK_NAMED = {"state": "active", "domain": {"name": "a.example"}}
 GONE = {"state": "absent"}
@@ -66,7 +66,11 @@ def test_what_waits_for_a_restart_is_told():
     networks = LibvirtNetworks(None, None, {"allow_restart": "when_unused", "exclusive": False})
     goal = networks.aim({"n": ASK_NAMED}, {"n": IN_USE})
     report = networks.report(goal, {"n": IN_USE})
-    assert report["pending"] == {"n": ["domain"]} and "vm1 is attached" in report["warnings"][0]
+    assert (
+        report["pending"] == {"n": ["domain"]}
+        and report["plan"]["n"]["persistent"] == ["domain"]
+        and "vm1 is attached" in report["warnings"][0]
+    )
 
 
 LINK = {"lower": "e", "kind": "macvtap", "mode": "vepa", "mac": "52:54:00:00:00:01", "mtu": 1500, "up": True}

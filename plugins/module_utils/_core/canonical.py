@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from uuid import UUID
 
 LINK_NAME_MAX = 15  # IFNAMSIZ - 1, linux/if.h
 FILE_NAME_MAX = 240  # libvirt keeps NAME.xml, NAME.conf and NAME.addnhosts; a file name has 255 bytes
@@ -28,6 +29,23 @@ def mac(value: str) -> str:
         raise ValueError(f'"{value}" is not a MAC address, such as 52:54:00:12:34:56')
     if int(plain[:2], 16) & 1:
         raise ValueError(f'"{value}" is a multicast MAC address; its first byte has to be even')
+    return plain
+
+
+def uuid(value: str) -> str:
+    """A UUID, lower case, with dashes."""
+    try:
+        return str(UUID(value))
+    except ValueError:
+        raise ValueError(f'"{value}" is not a UUID, such as 209e3185-e013-4a30-8d8d-aa59a323a5be') from None
+
+
+def pci_address(value: str) -> str:
+    """The address of a PCI function with its domain, as sysfs spells it."""
+    plain = value.lower()
+    plain = plain if plain.count(":") == 2 else f"0000:{plain}"
+    if not re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]", plain):
+        raise ValueError(f'"{value}" is not a PCI address, such as 0000:01:10.0')
     return plain
 
 

@@ -31,11 +31,17 @@ class Field:
     required: bool = False
     choices: tuple[str, ...] = ()
     fields: tuple[Field, ...] = ()  #: what is inside, for type dict and list
-    key: str = ""  #: what tells the items of a list of mappings apart
+    key: str | tuple[str, ...] = ""  #: what tells the items of a list of mappings apart
+    unordered: bool = False  #: whether the order of a list means nothing
     implied: t.Any = None  #: what it means when the wire says nothing
     words: tuple[str, str] = ("no", "yes")  #: how the wire spells a bool
     canonical: Callable[[t.Any], t.Any] | None = None  #: raises ValueError with a sentence
     elements: str = "str"  #: type of the items of a plain list
+
+    def identity(self, item: t.Any) -> tuple[t.Any, ...]:
+        """What tells an item of a list from the others."""
+        names = (self.key,) if isinstance(self.key, str) else self.key
+        return tuple(item.get(name) for name in names)
 
     def option(self) -> State:
         """This field as one entry of an Ansible argument spec."""

@@ -52,7 +52,7 @@ class Resource(Kind):
         option = cls.items
         requested: State = {}
         for item in params[option.name]:
-            name = item[option.key]
+            name = item[t.cast("str", option.key)]
             if name in requested:
                 raise HostNetError(f"{option.name}: {name} is listed twice; keep one of them")
             requested[name] = clean(option.fields, item, f"{option.name}[{name}]")
@@ -79,6 +79,6 @@ class Resource(Kind):
     def apply(self, step: Step) -> None:
         """Carry out one step."""
 
-    def report(self, goal: State, current: State) -> State:
+    def report(self, goal: State, before: State) -> State:
         """What else the result should tell; `warnings` become warnings of the task."""
         return {}

@@ -31,18 +31,17 @@ def converge(resource: Resource, desired: State, *, check: bool = False) -> Stat
     resource.validate(desired, before)
     goal = resource.aim(desired, before)
     steps = resource.plan(goal, before)
-    after = goal
     if steps and not check:
-        after = _carry_out(resource, desired, goal, before, steps)
+        _carry_out(resource, desired, goal, before, steps)
     result = {"changed": bool(steps), "steps": [str(step) for step in steps], "diff": _diff(goal, before)}
-    return {**result, **resource.report(goal, before if check else after)}
+    return {**result, **resource.report(goal, before)}
 
 
-def _carry_out(resource: Resource, desired: State, goal: State, before: State, steps: list[Step]) -> State:
+def _carry_out(resource: Resource, desired: State, goal: State, before: State, steps: list[Step]) -> None:
     try:
         for step in steps:
             resource.apply(step)
-        return _verified(resource, desired)
+        _verify(resource, desired)
     except Exception as error:
         undone = _undo(resource, {name: before.get(name) for name in goal})
         if not isinstance(error, HostNetError):
@@ -50,13 +49,13 @@ def _carry_out(resource: Resource, desired: State, goal: State, before: State, s
         raise HostNetError(f"{error}. {undone}") from error
 
 
-def _verified(resource: Resource, desired: State) -> State:
+def _verify(resource: Resource, desired: State) -> None:
     deadline = time.monotonic() + resource.settle
     while True:
         after = resource.read()
         left = resource.plan(resource.aim(desired, after), after)
         if not left:
-            return after
+            return
         if time.monotonic() >= deadline:
             raise NotConverged(f"All steps reported success, yet reading back still asks for: {_listed(left)}")
         time.sleep(0.1)

@@ -42,8 +42,8 @@ def _over(field: Field, below: t.Any, value: t.Any) -> t.Any:
         return value
     if field.type != "list":
         return overlay(field.fields, below, value)
-    known = {item.get(field.key): item for item in below or [] if field.key}
-    return [overlay(field.fields, known.get(item.get(field.key)), item) for item in value]
+    known = {field.identity(item): item for item in below or [] if field.key}
+    return [overlay(field.fields, known.get(field.identity(item)), item) for item in value]
 
 
 def tidy(fields: Iterable[Field], state: State) -> State:
@@ -53,11 +53,23 @@ def tidy(fields: Iterable[Field], state: State) -> State:
         value = state.get(field.name)
         if field.fields and field.type == "list":
             value = [tidy(field.fields, item) for item in value or []]
+            if field.unordered:
+                value = _sorted(field, value)
         elif field.fields:
             value = tidy(field.fields, value or {})
         if value not in (None, "", [], {}, field.implied):
             tidied[field.name] = value
     return tidied
+
+
+def _sorted(field: Field, items: list[t.Any]) -> list[t.Any]:
+    """10.0.0.9 comes before 10.0.0.10, and what is missing first."""
+
+    def place(item: t.Any) -> list[tuple[int, str]]:
+        texts = [str(part or "") for part in field.identity(item)]
+        return [(len(piece), piece) for text in texts for piece in text.split(".")]
+
+    return sorted(items, key=place)
 
 
 def differences(before: t.Any, after: t.Any, path: str = "") -> list[str]:

@@ -27,6 +27,19 @@ def text(node: Element) -> str:
     return ElementTree.tostring(node, encoding="unicode")
 
 
+def content(node: Element) -> str:
+    """What is inside an element, in canonical form."""
+    return "".join(ElementTree.canonicalize(text(child), strip_text=True, rewrite_prefixes=True) for child in node)
+
+
+def canonical_content(value: str) -> str:
+    """The same for text that a user gives."""
+    try:
+        return content(parse(f"<content>{value}</content>"))
+    except ElementTree.ParseError as error:
+        raise ValueError(f"this is not XML: {error}") from None
+
+
 def decode(fields: Iterable[Field], node: Element) -> State:
     """The state that a document shows; what it does not show is left out."""
     state = {}
@@ -84,9 +97,9 @@ def _encode_list(field: Field, path: str, attribute: str, values: list[t.Any], n
 def _take(field: Field, attribute: str, value: t.Any, children: list[Element]) -> Element | None:
     for child in children:
         if field.fields:
-            same = bool(field.key) and decode(field.fields, child).get(field.key) == value.get(field.key)
+            same = bool(field.key) and field.identity(decode(field.fields, child)) == field.identity(value)
         else:
-            same = child.get(attribute) == value
+            same = (child.get(attribute) if attribute else child.text) == value
         if same:
             children.remove(child)
             return child

@@ -66,25 +66,51 @@ class Libvirt:
     def __init__(self, handle: t.Any) -> None:
         self._handle = handle
 
+    def version(self) -> tuple[int, int]:
+        """Major and minor version of the daemon's libvirt."""
+        with _errors("ask for libvirt's version"):
+            number = self._handle.getLibVersion()
+        return number // 1000000, number // 1000 % 1000
+
     def networks(self) -> dict[str, dict[str, t.Any]]:
-        """Each network's documents (`persistent`, `live`; None where there is none) and flags, by name."""
+        """Each network's documents (`persistent`, `live`; None where there is none), autostart and guests, by name."""
         with _errors("list the networks"):
-            return {network.name(): self._network(network) for network in self._handle.listAllNetworks()}
+            everything = {network.name(): network for network in self._handle.listAllNetworks()}
+            active = self._names(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE)
+            persistent = self._names(libvirt.VIR_CONNECT_LIST_NETWORKS_PERSISTENT)
+            autostart = self._names(libvirt.VIR_CONNECT_LIST_NETWORKS_AUTOSTART)
+            found = {}
+            for name, network in everything.items():
+                live = network.XMLDesc(0) if name in active else None
+                found[name] = {
+                    "persistent": network.XMLDesc(libvirt.VIR_NETWORK_XML_INACTIVE) if name in persistent else None,
+                    "live": live,
+                    "autostart": name in autostart,
+                    "guests": self._guests(network) if live and "connections=" in live else [],
+                }
+            return found
 
-    def _network(self, network: t.Any) -> dict[str, t.Any]:
-        persistent = network.XMLDesc(libvirt.VIR_NETWORK_XML_INACTIVE) if network.isPersistent() else None
-        live = network.XMLDesc(0) if network.isActive() else None
-        return {
-            "persistent": persistent,
-            "live": live,
-            "autostart": bool(persistent and network.autostart()),
-            "guests": self._guests(network) if live and "connections=" in live else [],
-        }
+    def _names(self, flag: int) -> set[str]:
+        return {network.name() for network in self._handle.listAllNetworks(flag)}
 
-    def _guests(self, network: t.Any) -> list[str]:
-        """The domains with an interface on the network, by its port records (libvirt 5.5)."""
-        owners = (ElementTree.fromstring(port.XMLDesc(0)).findtext("owner/name") for port in network.listAllPorts(0))
-        return sorted({owner for owner in owners if owner})
+    def _guests(self, network: t.Any) -> list[dict[str, t.Any]]:
+        """Who sits on a network, by its port records: domain, MAC address, and tap where the guest has one."""
+        guests = []
+        for port in network.listAllPorts(0):
+            record = ElementTree.fromstring(port.XMLDesc(0))
+            domain, mac = record.findtext("owner/name") or "", (_get(record, "mac", "address") or "").lower()
+            guests.append({"domain": domain, "mac": mac, "tap": self._tap(domain, mac)})
+        return sorted(guests, key=lambda guest: (guest["domain"], guest["mac"]))
+
+    def _tap(self, domain: str, mac: str) -> str | None:
+        try:
+            document = ElementTree.fromstring(self._handle.lookupByName(domain).XMLDesc(0))
+        except libvirt.libvirtError:  # it went away meanwhile
+            return None
+        for interface in document.findall("devices/interface"):
+            if (_get(interface, "mac", "address") or "").lower() == mac:
+                return _get(interface, "target", "dev")
+        return None
 
     def validate_networks(self, documents: dict[str, str]) -> None:
         """Hold documents against libvirt's schema without showing them to the host's daemon."""
@@ -116,9 +142,46 @@ class Libvirt:
         with _errors(f"stop network {name}"):
             self._handle.networkLookupByName(name).destroy()
 
+    def update_network(self, name: str, command: str, section: str, ip: int, entry: str) -> None:
+        """Change one entry of a running network; its persistent half is for define_network()."""
+        with _errors(f"update network {name} ({command.lower()} {entry})"):
+            self._handle.networkLookupByName(name).update(
+                getattr(libvirt, f"VIR_NETWORK_UPDATE_COMMAND_{command}"),
+                getattr(libvirt, f"VIR_NETWORK_SECTION_{section}"),
+                ip,
+                entry,
+                libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE,
+            )
+
+    def network_ports(self, name: str) -> list[str]:
+        """The records of who sits on a running network; they go when it stops."""
+        with _errors(f"read the ports of network {name}"):
+            return [port.XMLDesc(0) for port in self._handle.networkLookupByName(name).listAllPorts(0)]
+
+    def reclaim_network_ports(self, name: str, ports: list[str]) -> None:
+        """Put records back, as libvirt does for its running guests when it starts itself."""
+        with _errors(f"give network {name} its guests back"):
+            network = self._handle.networkLookupByName(name)
+            for port in ports:
+                network.portCreateXML(port, libvirt.VIR_NETWORK_PORT_CREATE_RECLAIM)
+
+    def network_leases(self, name: str) -> list[dict[str, t.Any]]:
+        """The DHCP leases that dnsmasq has given out: mac, ip, name, and when each ends, in seconds since 1970."""
+        with _errors(f"read the leases of network {name}"):
+            leases = self._handle.networkLookupByName(name).DHCPLeases()
+        return [
+            {"mac": lease["mac"], "ip": lease["ipaddr"], "name": lease["hostname"], "expiry": lease["expirytime"]}
+            for lease in leases
+        ]
+
     def autostart_network(self, name: str, *, wanted: bool) -> None:
         with _errors(f"set autostart of network {name}"):
             self._handle.networkLookupByName(name).setAutostart(wanted)
+
+
+def _get(node: ElementTree.Element, path: str, attribute: str) -> str | None:
+    found = node.find(path)
+    return None if found is None else found.get(attribute)
 
 
 def _anonymous(document: str) -> str:

@@ -6,10 +6,16 @@ This file is private to the collection.
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
+import socket
 import struct
 import typing as t
 from pathlib import Path
+
+from .._core.errors import HostNetError
+
+_SIOCBRADDIF = 0x89A2  # linux/sockios.h
 
 
 class Sysfs:
@@ -39,6 +45,19 @@ class Sysfs:
             if (self._links / link / marker).exists():
                 return kind, name
         return "other device", name
+
+    def is_bridge(self, link: str) -> bool:
+        return (self._links / link / "bridge").is_dir()
+
+    def enslave(self, link: str, bridge: str, *, isolated: bool) -> None:
+        """Make a link a port of a bridge, without any library."""
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+                index = socket.if_nametoindex(link)
+                fcntl.ioctl(control, _SIOCBRADDIF, struct.pack("16si20x", bridge.encode(), index))
+            (self._links / link / "brport/isolated").write_text(str(int(isolated)))
+        except OSError as error:
+            raise HostNetError(f"Cannot put {link} back on bridge {bridge}: {error.strerror}") from error
 
     def routed_subnets(self) -> list[tuple[str, t.Any]]:
         """(link, subnet) of each IPv4 network that the host's main table reaches directly."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The libvirt networks of a host: what is persistent, what is live, and who sits on them.
+"""Converges the libvirt networks of a host: what is persistent, what is live, and who sits on them.
 
 This file is private to the collection.
 """
@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from .._core import canonical
 from .._core.errors import HostNetError
 from .._core.field import Field
-from .._core.resource import Query, Resource
+from .._core.resource import Resource
 from .._core.state import Step, differences
 from .._drivers.libvirt import connection
 from .._drivers.sysfs import Sysfs
 from . import network_document as document
+from .network_host import ailments, host_problems
 from .network_rules import problems
+from .network_updates import partly, updates
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,21 +27,27 @@ if t.TYPE_CHECKING:
     from .._core.field import State
     from .._drivers.libvirt import Libvirt
 
-_NAME = Field("name", required=True, canonical=canonical.network_name)
-_ITEM = (
-    _NAME,
-    Field("state", choices=("active", "inactive", "absent"), default="active"),
-    Field("autostart", type="bool"),
-    *document.DOCUMENT,
-)
-_DOCUMENT_NAMES = {field.name for field in document.DOCUMENT}
+_OPTIONS = {field.name for field in document.DOCUMENT}
+_VERBS = ("define", "update", "stop", "undefine", "autostart", "start", "reattach")
 
 
 class LibvirtNetworks(Resource):
-    """Converges libvirt networks."""
+    """Each item has its document twice, `persistent` and `live`; one that is not there has None."""
 
     libraries = ("libvirt",)
-    items = Field("networks", type="list", fields=_ITEM, key="name", required=True)
+    items = Field(
+        "networks",
+        type="list",
+        key="name",
+        required=True,
+        fields=(
+            Field("name", required=True, canonical=canonical.network_name),
+            Field("state", choices=("active", "inactive", "absent"), default="active"),
+            Field("autostart", type="bool"),
+            Field("xml", canonical=document.well_formed),
+            *document.DOCUMENT,
+        ),
+    )
     options = (
         document.URI,
         Field("allow_restart", choices=("false", "when_unused", "true"), default="when_unused"),
@@ -51,7 +59,8 @@ class LibvirtNetworks(Resource):
         self._sysfs = sysfs
         self._policy = params["allow_restart"]
         self._exclusive = params["exclusive"]
-        self._documents: dict[str, str] = {}  #: the last persistent document seen of each network
+        self._documents: dict[str, str] = {}  #: the document of each network that an edit starts from
+        self._parked: dict[str, State] = {}  #: the guests of networks that are down for a restart
 
     @classmethod
     @contextmanager
@@ -59,55 +68,107 @@ class LibvirtNetworks(Resource):
         with connection(params["uri"], writable=writable) as libvirt:
             yield cls(libvirt, Sysfs(), params)
 
+    @classmethod
+    def request(cls, params: State) -> State:
+        requested = super().request(params)
+        for name, item in requested.items():
+            beside = sorted(item.keys() & _OPTIONS)
+            if "xml" in item and beside:
+                raise HostNetError(
+                    f"networks[{name}]: xml is the whole document; leave out {', '.join(beside)} beside it"
+                )
+        return requested
+
     def read(self) -> State:
         found = self._libvirt.networks()
         self._documents.update({name: network["persistent"] or network["live"] for name, network in found.items()})
-        return {name: document.network_state(network) for name, network in found.items()}
+        states = {name: document.network_state(network) for name, network in found.items()}
+        for state in states.values():
+            ailing = ailments(state, self._sysfs)
+            if ailing:
+                state["ailing"] = ailing
+        return states
 
     def aim(self, desired: State, current: State) -> State:
-        goal = {name: self._aim(item, current.get(name)) for name, item in desired.items()}
+        goal = {name: self._aim(name, item, current.get(name)) for name, item in desired.items()}
         surplus = sorted(current.keys() - desired.keys()) if self._exclusive else ()
         return {**goal, **dict.fromkeys(surplus)}
 
-    def _aim(self, desired: State, current: State | None) -> State | None:
+    def _aim(self, name: str, desired: State, current: State | None) -> State | None:
         if desired["state"] == "absent":
             return None
         have = current or {}
-        wanted = {name: value for name, value in desired.items() if name in _DOCUMENT_NAMES}
-        persistent = document.aim(have.get("persistent") or have.get("live"), wanted)
+        base = have.get("persistent") or have.get("live")
+        if "xml" in desired:
+            persistent = document.aim_at_document(name, base, desired["xml"])
+        else:
+            persistent = document.aim(base, {key: value for key, value in desired.items() if key in _OPTIONS})
         goal = {
             "state": desired["state"],
             "autostart": desired.get("autostart", have.get("autostart", False)),
             "persistent": persistent,
         }
         if desired["state"] == "active":
-            waits = have.get("live") and not self._may_cut(have)
-            goal["live"] = have["live"] if waits else persistent
+            goal["live"] = self._aim_live(have, persistent)
         return {**goal, **({"guests": have["guests"]} if have.get("guests") else {})}
 
-    def _may_cut(self, current: State) -> bool:
-        """Whether this network may go down for a moment."""
+    def _aim_live(self, have: State, persistent: State) -> State:
+        """As the persistent network, unless that takes a restart that is not allowed."""
+        live = have.get("live")
+        if live is None or updates(live, persistent) is not None or self._may_restart(have):
+            return persistent
+        return partly(live, persistent) if document.place(live) == document.place(persistent) else live
+
+    def _may_restart(self, current: State) -> bool:
         return self._policy == "true" or (self._policy == "when_unused" and not current.get("guests"))
 
     @staticmethod
     def plan(goal: State, current: State) -> list[Step]:
         """What can be refused without harm comes first; a subnet is free before another network takes it."""
-        phases: dict[str, list[Step]] = {verb: [] for verb in ("define", "stop", "undefine", "autostart", "start")}
+        phases: dict[str, list[Step]] = {verb: [] for verb in _VERBS}
         for name, wanted in goal.items():
             for step in _plan(name, wanted, current.get(name)):
                 phases[step.verb].append(step)
         return [step for steps in phases.values() for step in steps]
 
     def apply(self, step: Step) -> None:
-        if step.verb == "define":
-            self._libvirt.define_network(step.item, self._document(step.item, step.state))
-        elif step.verb == "autostart":
-            self._libvirt.autostart_network(step.item, wanted=step.state)
-        else:
-            getattr(self._libvirt, f"{step.verb}_network")(step.item)
+        getattr(self, f"_{step.verb}")(step.item, step.state)
+
+    def _define(self, name: str, state: State) -> None:
+        self._libvirt.define_network(name, self._document(name, state))
 
     def _document(self, name: str, state: State) -> str:
         return document.encode(name, state, self._documents.get(name, "<network/>"))
+
+    def _update(self, name: str, calls: list[t.Any]) -> None:
+        for call in calls:
+            self._libvirt.update_network(name, *call)
+
+    def _stop(self, name: str, guests: list[State]) -> None:
+        if guests:
+            self._parked[name] = {"ports": self._libvirt.network_ports(name), "guests": guests}
+        self._libvirt.stop_network(name)
+
+    def _start(self, name: str, _state: None) -> None:
+        self._libvirt.start_network(name)
+        parked = self._parked.pop(name, None)
+        if parked:
+            self._libvirt.reclaim_network_ports(name, parked["ports"])
+            self._reattach(name, parked["guests"])
+
+    def _reattach(self, name: str, guests: list[State]) -> None:
+        """Put the taps of guests back on the network's bridge; libvirt itself only does so when it starts."""
+        live = document.decode(self._libvirt.networks()[name]["live"])
+        if "bridge" in live:
+            for guest in guests:
+                if guest["tap"]:
+                    self._sysfs.enslave(guest["tap"], live["bridge"]["name"], isolated=live.get("isolated", False))
+
+    def _undefine(self, name: str, _state: None) -> None:
+        self._libvirt.undefine_network(name)
+
+    def _autostart(self, name: str, wanted: bool) -> None:
+        self._libvirt.autostart_network(name, wanted=wanted)
 
     def validate(self, desired: State, current: State) -> None:
         goal = self.aim(desired, current)
@@ -116,121 +177,70 @@ class LibvirtNetworks(Resource):
             for name, item in goal.items()
             if item and item["persistent"] != (current.get(name) or {}).get("persistent")
         }
+        version = self._libvirt.version() if changed else (0, 0)
         found = [
             *self._cut_problems(goal, current),
-            *(f"{name}: {text}" for name, item in changed.items() for text in problems(item["persistent"])),
-            *(f"{name}: {text}" for name, item in changed.items() for text in self._uplink_problems(item)),
-            *_overlaps(changed, {**current, **goal}),
-            *self._host_overlaps(changed, current),
+            *(f"{name}: {text}" for name, item in changed.items() for text in problems(item["persistent"], version)),
+            *host_problems(changed, {**current, **goal}, current, self._sysfs),
         ]
         if found:
             raise HostNetError("Nothing was changed. " + ". ".join(f"Network {text}" for text in found) + ".")
+        for name, item in desired.items():
+            if "xml" in item and name in changed:
+                self._documents[name] = document.with_identity_of(item["xml"], self._documents.get(name))
         self._libvirt.validate_networks(
             {name: self._document(name, item["persistent"]) for name, item in changed.items()}
         )
 
     def _cut_problems(self, goal: State, current: State) -> Iterator[str]:
         for name, wanted in goal.items():
-            guests = (current.get(name) or {}).get("guests")
-            if guests and (wanted is None or "live" not in wanted) and self._policy != "true":
+            have = current.get(name) or {}
+            names = ", ".join(_domains(have))
+            if names and (wanted is None or "live" not in wanted) and self._policy != "true":
+                yield f"{name}: stopping it would cut off {names}; detach them first, or set allow_restart to true"
+            moves = wanted and "live" in wanted and "live" in have
+            if names and moves and document.place(wanted["live"]) != document.place(have["live"]):
                 yield (
-                    f"{name}: stopping it would cut off {', '.join(guests)}; "
-                    "detach them first, or set allow_restart to true"
+                    f"{name}: {names} cannot be moved from {document.place(have['live'])} to "
+                    f"{document.place(wanted['live'])} while running; detach them first"
                 )
 
-    def _uplink_problems(self, item: State) -> Iterator[str]:
-        forward = item["persistent"]["forward"]
-        links = self._sysfs.links() if forward.get("interfaces") else []
-        for uplink in forward.get("interfaces", ()):
-            master = self._sysfs.master(uplink)
-            if uplink not in links:
-                have = ", ".join(link for link in links if link != "lo")
-                yield f"there is no interface {uplink} on this host; it has {have}"
-            elif master and forward["mode"] in document.MACVTAP_MODES:
-                yield (
-                    f"{uplink} is a port of {master[0]} {master[1]}, and the kernel lets no guest onto such an "
-                    f"interface; use {master[1]} itself or another uplink"
-                )
-
-    def _host_overlaps(self, wanted: State, current: State) -> Iterator[str]:
-        """Subnets that the host already reaches by other ways than its libvirt networks."""
-        bridges = {((item or {}).get("live") or {}).get("bridge", {}).get("name") for item in current.values()}
-        routed = [(link, subnet) for link, subnet in self._sysfs.routed_subnets() if link not in bridges]
-        for name, item in wanted.items():
-            for subnet in document.subnets(item["persistent"]):
-                for link, taken in routed:
-                    if subnet.version == taken.version and subnet.overlaps(taken):
-                        yield f"{name}: {subnet} overlaps {taken}, which this host reaches through {link}"
-
-    def report(self, goal: State, current: State) -> State:
-        waiting = {
-            name: differences(item["live"], item["persistent"])
-            for name, item in goal.items()
-            if item and "live" in item
-        }
-        pending = {name: paths for name, paths in waiting.items() if paths}
+    def report(self, goal: State, before: State) -> State:
+        plans = {}
+        for name, wanted in goal.items():
+            told = _told(wanted or {}, before.get(name) or {})
+            if any(told.values()):
+                plans[name] = told
+        pending = {name: told["pending"] for name, told in plans.items() if told["pending"]}
         warnings = [
             f"Network {name}: {', '.join(paths)} will change when the network restarts, and allow_restart is "
-            f"{self._policy} while {', '.join(goal[name].get('guests', ())) or 'nobody'} is attached"
+            f"{self._policy} while {', '.join(_domains(goal[name])) or 'nobody'} is attached"
             for name, paths in pending.items()
         ]
-        return {"pending": pending, "warnings": warnings}
+        return {"plan": plans, "pending": pending, "warnings": warnings}
 
 
-class LibvirtNetworksInfo(Query):
-    """Tells of libvirt networks, in the words of LibvirtNetworks."""
-
-    libraries = ("libvirt",)
-    options = (document.URI, Field("names", type="list", default=[]))
-
-    def __init__(self, libvirt: Libvirt, names: list[str]) -> None:
-        self._libvirt = libvirt
-        self._names = names
-
-    @classmethod
-    @contextmanager
-    def open(cls, params: State, *, writable: bool) -> Iterator[LibvirtNetworksInfo]:
-        with connection(params["uri"], writable=False) as libvirt:
-            yield cls(libvirt, params["names"])
-
-    def answer(self) -> State:
-        found = self._libvirt.networks()
-        missing = sorted(set(self._names) - found.keys())
-        if missing:
-            raise HostNetError(f"There is no libvirt network {', '.join(missing)}; this host has {', '.join(found)}")
-        chosen = {
-            name: document.network_state(network)
-            for name, network in found.items()
-            if not self._names or name in self._names
-        }
-        return {
-            "networks": [_options(name, state) for name, state in sorted(chosen.items())],
-            "details": {name: _details(state) for name, state in sorted(chosen.items())},
-        }
+def _domains(state: State) -> list[str]:
+    return sorted({guest["domain"] for guest in state.get("guests", ())})
 
 
-def _options(name: str, state: State) -> State:
-    """A network as an item of LibvirtNetworks that asks for what is already so."""
-    shown = {field: state[field] for field in ("state", "autostart")}
-    return {"name": name, **shown, **(state.get("persistent") or state["live"])}
-
-
-def _details(state: State) -> State:
-    """What is no option: live values, guests, and what waits for a restart."""
-    live, persistent = state.get("live"), state.get("persistent")
+def _told(wanted: State, have: State) -> State:
+    """The plan of one network in its parts, for a person to read."""
+    live, aimed = have.get("live"), wanted.get("live")
+    calls = updates(live, aimed) if live and aimed else []
     return {
-        "persistent": persistent is not None,
-        "live": live,
-        "guests": state.get("guests", []),
-        "pending": differences(live, persistent) if live and persistent else [],
+        "persistent": differences(have.get("persistent", {}), wanted["persistent"]) if wanted and have else [],
+        "live": [f"{call.command.lower()} {call.entry}" for call in calls or ()],
+        "restart": differences(live, aimed) if calls is None else have.get("ailing", []),
+        "pending": differences(aimed, wanted["persistent"]) if aimed else [],
     }
 
 
 def _plan(name: str, wanted: State | None, current: State | None) -> Iterator[Step]:
     have = current or {}
-    active = "live" in have
+    live = have.get("live")
     if wanted is None:
-        if active:
+        if live:
             yield Step("stop", name)
         if "persistent" in have:
             yield Step("undefine", name)
@@ -239,24 +249,23 @@ def _plan(name: str, wanted: State | None, current: State | None) -> Iterator[St
         yield Step("define", name, wanted["persistent"])
     if wanted["autostart"] != have.get("autostart", False):
         yield Step("autostart", name, wanted["autostart"])
-    if active and wanted.get("live") != have["live"]:
-        yield Step("stop", name)
-        active = False
-    if "live" in wanted and not active:
+    yield from _plan_live(name, wanted.get("live"), have)
+
+
+def _plan_live(name: str, wanted: State | None, have: State) -> Iterator[Step]:
+    live, guests, ailing = have.get("live"), have.get("guests", []), have.get("ailing", [])
+    if not live or not wanted:
+        if live:
+            yield Step("stop", name)
+        elif wanted:
+            yield Step("start", name)
+        return
+    calls = updates(live, wanted)
+    if calls is None or any("is gone" in text for text in ailing):
+        yield Step("stop", name, guests)
         yield Step("start", name)
-
-
-def _overlaps(changed: State, after: State) -> Iterator[str]:
-    """Pairs of networks that are to be up together and share addresses, at least one of them changed."""
-    subnets = [
-        (name, subnet)
-        for name, item in after.items()
-        if item and (name in changed or "live" in item or item["autostart"])
-        for subnet in document.subnets(item.get("persistent") or item["live"])
-    ]
-    for number, (name, subnet) in enumerate(subnets):
-        for other, taken in subnets[:number]:
-            same_family = subnet.version == taken.version
-            if other != name and {name, other} & changed.keys() and same_family and subnet.overlaps(taken):
-                first, second = (name, other) if name in changed else (other, name)
-                yield f"{first}: {subnet} overlaps {taken} of network {second}"
+        return
+    if calls:
+        yield Step("update", name, calls)
+    if ailing:
+        yield Step("reattach", name, [guest for guest in guests if guest["tap"]])

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The libvirt network document (https://libvirt.org/formatnetwork.html): its fields and normal form.  Pure.
 
-This file is private to the collection.
+Option names are libvirt's words with underscores.  This file is private to the collection.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing as t
+from xml.etree import ElementTree
 
 from .._core import canonical, xml
+from .._core.errors import HostNetError
 from .._core.field import Field
 from .._core.state import overlay, tidy
 
@@ -21,61 +24,291 @@ if t.TYPE_CHECKING:
 MACVTAP_MODES = ("bridge", "vepa", "private", "passthrough")
 ROUTED_MODES = ("nat", "route", "open")
 FORWARD_MODES = ("none", *ROUTED_MODES, *MACVTAP_MODES, "hostdev")
+VIRTUALPORT_TYPES = ("802.1Qbg", "802.1Qbh", "openvswitch", "midonet")
 URI = Field("uri", default="qemu:///system")
-# libvirt refuses these where it does not make the bridge itself
-OF_OWN_BRIDGE = ("bridge", "domain", "ips")
-_OF_OWN_BRIDGE_TAGS = ("mac", "mtu", "dns", "domain", "ip", "bridge", "route")
+_DNSMASQ = "{http://libvirt.org/schemas/network/dnsmasq/1.0}"
+_PORTS = {"start": 1024, "end": 65535}  # what libvirt shows of a running network that asks for nothing else
 
+_EDGES = (
+    Field("start", wire="@start", required=True, canonical=canonical.address),
+    Field("end", wire="@end", required=True, canonical=canonical.address),
+)
+_NAT = (
+    Field("ipv6", type="bool", wire="@ipv6", implied=False),
+    Field("address", type="dict", wire="address", fields=_EDGES),
+    Field(
+        "port",
+        type="dict",
+        wire="port",
+        implied=_PORTS,
+        fields=(
+            Field("start", type="int", wire="@start", required=True),
+            Field("end", type="int", wire="@end", required=True),
+        ),
+    ),
+)
 _FORWARD = (
     Field("mode", wire="@mode", choices=FORWARD_MODES),
+    Field("managed", type="bool", wire="@managed", implied=False),
     Field("interfaces", type="list", wire="interface/@dev", canonical=canonical.link_name),
+    Field("pf", wire="pf/@dev", canonical=canonical.link_name),
+    Field("addresses", type="list", wire="address/@pci", canonical=canonical.pci_address),
+    Field("driver", wire="driver/@name", choices=("kvm", "vfio")),
+    Field("nat", type="dict", wire="nat", fields=_NAT),
 )
 _BRIDGE = (
     Field("name", wire="@name", canonical=canonical.link_name),
     Field("stp", type="bool", wire="@stp", words=("off", "on")),
     Field("delay", type="int", wire="@delay"),
+    Field("mac_table_manager", wire="@macTableManager", choices=("kernel", "libvirt"), implied="kernel"),
+    Field("zone", wire="@zone"),
 )
 _DOMAIN = (
     Field("name", wire="@name", canonical=canonical.domain_name),
     Field("local_only", type="bool", wire="@localOnly", implied=False),
+    Field("register", type="bool", wire="@register", implied=False),
 )
-_RANGE = (
-    Field("start", wire="@start", required=True, canonical=canonical.address),
-    Field("end", wire="@end", required=True, canonical=canonical.address),
+_DNS = (
+    Field("enable", type="bool", wire="@enable", implied=True),
+    Field("forward_plain_names", type="bool", wire="@forwardPlainNames", implied=True),
+    Field(
+        "forwarders",
+        type="list",
+        wire="forwarder",
+        fields=(
+            Field("addr", wire="@addr", canonical=canonical.address),
+            Field("domain", wire="@domain", canonical=canonical.domain_name),
+            Field("port", type="int", wire="@port"),
+        ),
+    ),
+    Field(
+        "hosts",
+        type="list",
+        wire="host",
+        key="ip",
+        unordered=True,
+        fields=(
+            Field("ip", wire="@ip", required=True, canonical=canonical.address),
+            Field("hostnames", type="list", wire="hostname", required=True),
+        ),
+    ),
+    Field(
+        "txt",
+        type="list",
+        wire="txt",
+        key="name",
+        unordered=True,
+        fields=(Field("name", wire="@name", required=True), Field("value", wire="@value", required=True)),
+    ),
+    Field(
+        "srv",
+        type="list",
+        wire="srv",
+        key=("service", "protocol", "domain", "target"),
+        unordered=True,
+        fields=(
+            Field("service", wire="@service", required=True),
+            Field("protocol", wire="@protocol", required=True, choices=("tcp", "udp")),
+            Field("domain", wire="@domain"),
+            Field("target", wire="@target"),
+            Field("port", type="int", wire="@port"),
+            Field("priority", type="int", wire="@priority"),
+            Field("weight", type="int", wire="@weight"),
+        ),
+    ),
+)
+_LEASE = Field(
+    "lease",
+    type="dict",
+    wire="lease",
+    fields=(
+        Field("expiry", type="int", wire="@expiry", required=True),
+        Field("unit", wire="@unit", choices=("seconds", "minutes", "hours"), implied="minutes"),
+    ),
 )
 _HOST = (
     Field("ip", wire="@ip", required=True, canonical=canonical.address),
     Field("mac", wire="@mac", canonical=canonical.mac),
     Field("name", wire="@name", canonical=canonical.domain_name),
     Field("id", wire="@id"),
+    _LEASE,
 )
 _DHCP = (
-    Field("ranges", type="list", wire="range", fields=_RANGE, key="start"),
-    Field("hosts", type="list", wire="host", fields=_HOST, key="ip"),
+    Field("ranges", type="list", wire="range", fields=(*_EDGES, _LEASE), key="start", unordered=True),
+    Field("hosts", type="list", wire="host", fields=_HOST, key="ip", unordered=True),
+    Field(
+        "bootp",
+        type="dict",
+        wire="bootp",
+        fields=(Field("file", wire="@file", required=True), Field("server", wire="@server")),
+    ),
 )
 _IP = (
     Field("address", wire="@address", required=True, canonical=canonical.address),
     Field("prefix", type="int", wire="@prefix", required=True),
+    Field("local_ptr", type="bool", wire="@localPtr", implied=False),
+    Field("tftp", wire="tftp/@root"),
     Field("dhcp", type="dict", wire="dhcp", fields=_DHCP),
 )
+_ROUTE = (
+    Field("address", wire="@address", required=True, canonical=canonical.address),
+    Field("prefix", type="int", wire="@prefix", required=True),
+    Field("gateway", wire="@gateway", required=True, canonical=canonical.address),
+    Field("metric", type="int", wire="@metric", implied=1),
+)
+_LIMIT = (
+    Field("average", type="int", wire="@average"),
+    Field("peak", type="int", wire="@peak"),
+    Field("burst", type="int", wire="@burst"),
+)
+_PORT_SETTINGS = (
+    Field(
+        "vlan",
+        type="dict",
+        wire="vlan",
+        fields=(
+            Field("trunk", type="bool", wire="@trunk", implied=False),
+            Field(
+                "tags",
+                type="list",
+                wire="tag",
+                key="id",
+                required=True,
+                fields=(
+                    Field("id", type="int", wire="@id", required=True),
+                    Field("native_mode", wire="@nativeMode", choices=("tagged", "untagged")),
+                ),
+            ),
+        ),
+    ),
+    Field(
+        "virtualport",
+        type="dict",
+        wire="virtualport",
+        fields=(
+            Field("type", wire="@type", choices=VIRTUALPORT_TYPES),
+            Field("managerid", type="int", wire="parameters/@managerid"),
+            Field("typeid", type="int", wire="parameters/@typeid"),
+            Field("typeidversion", type="int", wire="parameters/@typeidversion"),
+            Field("instanceid", wire="parameters/@instanceid", canonical=canonical.uuid),
+            Field("profileid", wire="parameters/@profileid"),
+            Field("interfaceid", wire="parameters/@interfaceid", canonical=canonical.uuid),
+        ),
+    ),
+    Field(
+        "bandwidth",
+        type="dict",
+        wire="bandwidth",
+        fields=(
+            Field("inbound", type="dict", wire="inbound", fields=_LIMIT),
+            Field("outbound", type="dict", wire="outbound", fields=_LIMIT),
+        ),
+    ),
+    Field("trust_guest_rx_filters", type="bool", wire="@trustGuestRxFilters", implied=False),
+)
 DOCUMENT = (
+    Field("title", wire="title"),
+    Field("description", wire="description"),
+    Field("metadata", canonical=xml.canonical_content),  # read and written by decode() and encode()
+    Field("ipv6", type="bool", wire="@ipv6", implied=False),
     Field("forward", type="dict", wire="forward", fields=_FORWARD),
     Field("bridge", type="dict", wire="bridge", fields=_BRIDGE),
+    Field("mtu", type="int", wire="mtu/@size"),
+    Field("mac", wire="mac/@address", canonical=canonical.mac),
     Field("domain", type="dict", wire="domain", fields=_DOMAIN),
+    Field("dns", type="dict", wire="dns", fields=_DNS),
     Field("ips", type="list", wire="ip", fields=_IP, key="address"),
+    Field("routes", type="list", wire="route", fields=_ROUTE, key=("address", "prefix"), unordered=True),
+    *_PORT_SETTINGS,
+    Field("isolated", type="bool", wire="port/@isolated", implied=False),
+    Field(
+        "portgroups",
+        type="list",
+        wire="portgroup",
+        key="name",
+        unordered=True,
+        fields=(
+            Field("name", wire="@name", required=True),
+            Field("default", type="bool", wire="@default", implied=False),
+            *_PORT_SETTINGS,
+        ),
+    ),
+    Field("dnsmasq_options", type="list", wire="dnsmasq_options/option/@value"),
 )
+
+# what guests sit on, and the options that libvirt refuses there
+OWN_BRIDGE, HOST_BRIDGE, UPLINK, HOSTDEV = "libvirt's own bridge", "a bridge of the host", "uplinks", "VFs"
+_OF_OWN_BRIDGE = ("mac", "mtu", "domain", "dns", "ips", "routes", "ipv6", "dnsmasq_options")
+MISPLACED = {
+    OWN_BRIDGE: ("virtualport", "vlan"),
+    HOST_BRIDGE: _OF_OWN_BRIDGE,
+    UPLINK: (*_OF_OWN_BRIDGE, "bridge", "bandwidth", "isolated"),
+    HOSTDEV: (*_OF_OWN_BRIDGE, "bridge", "bandwidth", "isolated"),
+}
+
+
+def place(state: State) -> str:
+    """What the guests of a network sit on."""
+    forward = state["forward"]
+    if forward["mode"] == "hostdev":
+        return HOSTDEV
+    if forward["mode"] in ("none", *ROUTED_MODES):
+        return OWN_BRIDGE
+    on_bridge = forward["mode"] == "bridge" and state.get("bridge") and not forward.get("interfaces")
+    return HOST_BRIDGE if on_bridge else UPLINK
 
 
 def decode(document: str) -> State:
     """What a network document says, in normal form."""
     network = _normal(xml.parse(document))
-    state = tidy(DOCUMENT, xml.decode(DOCUMENT, network))
-    forward = state.setdefault("forward", {})
-    forward.setdefault("mode", "none" if network.find("forward") is None else "nat")
-    for ip in state.get("ips", ()):
-        if "hosts" in ip.get("dhcp", {}):  # libvirt keeps the order as typed; it means nothing
-            ip["dhcp"]["hosts"].sort(key=lambda host: ipaddress.ip_address(host["ip"]))
+    raw = xml.decode(DOCUMENT, network)
+    metadata = network.find("metadata")
+    if metadata is not None:
+        raw["metadata"] = xml.content(metadata)
+    state = tidy(DOCUMENT, raw)
+    state.setdefault("forward", {}).setdefault("mode", "none" if network.find("forward") is None else "nat")
     return state
+
+
+def encode(name: str, state: State, document: str = "<network/>") -> str:
+    """The document that shows this state; what is not modelled here is kept as it was."""
+    network = _normal(xml.parse(document))
+    xml.encode((Field("name", wire="name"),), {"name": name}, network)
+    if network.find(f"forward[@mode='{state['forward']['mode']}']") is None:
+        _remove(network, "forward")  # what it holds belongs to the other mode
+    if place(state) != OWN_BRIDGE:
+        _remove(
+            network, "mac", "mtu", "dns", "domain", "ip", "route", *(() if place(state) == HOST_BRIDGE else ("bridge",))
+        )
+    if state.get("metadata") != decode(document).get("metadata"):
+        _remove(network, "metadata")
+        if "metadata" in state:
+            network.append(xml.parse(f"<metadata>{state['metadata']}</metadata>"))
+    forward = {key: value for key, value in state["forward"].items() if value != "none"}
+    xml.encode(DOCUMENT, {**state, "forward": forward}, network)
+    _spell(network)
+    return xml.text(network)
+
+
+def well_formed(value: str) -> str:
+    """The text of a network document."""
+    try:
+        root = xml.parse(value)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"this is not XML: {error}") from None
+    if root.tag != "network":
+        raise ValueError(f"this is a <{root.tag}> document; libvirt's networks are <network> documents")
+    return value
+
+
+def with_identity_of(given: str, found: str | None) -> str:
+    """A given document with the UUID of the network that it replaces."""
+    network = xml.parse(given)
+    _remove(network, "uuid")
+    uuid = xml.parse(found).find("uuid") if found else None
+    if uuid is not None:
+        network.append(uuid)
+    return xml.text(network)
 
 
 def network_state(network: State) -> State:
@@ -89,22 +322,43 @@ def network_state(network: State) -> State:
     return state
 
 
-def encode(name: str, state: State, document: str = "<network/>") -> str:
-    """The document that shows this state; what is not modelled here is kept as it was."""
-    network = _normal(xml.parse(document))
-    xml.encode((Field("name", wire="name"),), {"name": name}, network)
-    mode = state["forward"]["mode"]
-    if network.find(f"forward[@mode='{mode}']") is None:
-        _remove(network, "forward")  # what it holds belongs to the other mode
-    if mode not in (*ROUTED_MODES, "none"):
-        _remove(network, *_OF_OWN_BRIDGE_TAGS)
-    forward = {name: value for name, value in state["forward"].items() if value != "none"}
-    xml.encode(DOCUMENT, {**state, "forward": forward}, network)
-    for ip in network.findall("ip"):  # libvirt takes an address for IPv4 unless told otherwise
-        ip.attrib.pop("family", None)
-        if ":" in ip.get("address", ""):
-            ip.set("family", "ipv6")
-    return xml.text(network)
+def aim(current: State | None, desired: State) -> State:
+    """The document to reach.  A network that moves elsewhere keeps only what may go with it."""
+    base = dict(current or {"forward": {"mode": "none"}})
+    mode = desired.get("forward", {}).get("mode") or base["forward"]["mode"]
+    if mode != base["forward"]["mode"]:
+        base["forward"] = {"mode": mode}
+    goal = _merge(base, desired)
+    if current and place(goal) != place(current):
+        lost = {*MISPLACED[place(goal)], "bridge"}
+        goal = _merge({name: value for name, value in base.items() if name not in lost}, desired)
+    return goal
+
+
+def aim_at_document(name: str, current: State | None, given: str) -> State:
+    """The document to reach where a user gives all of it; what libvirt adds to it stays as it is."""
+    title = xml.parse(given).findtext("name")
+    if title not in (None, name):
+        raise HostNetError(f"networks[{name}].xml is the document of network {title}; give both the same name")
+    goal = decode(given)
+    if current and place(current) == place(goal) == OWN_BRIDGE:
+        goal["bridge"] = {**current.get("bridge", {}), **goal.get("bridge", {})}
+        goal.setdefault("mac", current.get("mac", ""))
+    return tidy(DOCUMENT, goal)
+
+
+def _merge(base: State, desired: State) -> State:
+    goal = overlay(DOCUMENT, base, desired)
+    goal.setdefault("forward", {}).setdefault("mode", "none")
+    for holder in (goal, *goal.get("portgroups", ())):
+        if len(holder.get("vlan", {}).get("tags", ())) > 1:
+            holder["vlan"]["trunk"] = True  # libvirt says so itself
+    return goal
+
+
+def subnets(state: State) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """The subnets that a network brings to its host."""
+    return [ipaddress.ip_network(f"{ip['address']}/{ip['prefix']}", strict=False) for ip in state.get("ips", ())]
 
 
 def _remove(network: Element, *tags: str) -> None:
@@ -113,29 +367,52 @@ def _remove(network: Element, *tags: str) -> None:
 
 
 def _normal(network: Element) -> Element:
-    """One spelling where libvirt keeps two: prefix for netmask, the interface list for forward's dev."""
-    for ip in network.findall("ip"):
-        netmask = ip.attrib.pop("netmask", None)
+    """One spelling where libvirt keeps several, and none of what it adds to a running network."""
+    _rename(network, _TAGS)
+    for node in (*network.findall("ip"), *network.findall("route")):
+        node.attrib.pop("family", None)
+        netmask = node.attrib.pop("netmask", None)
         if netmask:
-            ip.set("prefix", str(ipaddress.ip_network(f"0.0.0.0/{netmask}").prefixlen))
+            node.set("prefix", str(ipaddress.ip_network(f"0.0.0.0/{netmask}").prefixlen))
+        if "prefix" not in node.attrib:
+            node.set("prefix", str(_classful(node.get("address", "0.0.0.0"))))  # noqa: S104
     for forward in network.findall("forward"):
         forward.attrib.pop("dev", None)  # mirrors the first interface
+        if forward.find("pf") is not None:  # the pool that libvirt found behind it
+            for child in [*forward.findall("interface"), *forward.findall("address")]:
+                forward.remove(child)
+        for address in forward.findall("address"):
+            numbers = [int(address.attrib.pop(part, "0"), 0) for part in ("domain", "bus", "slot", "function")]
+            address.set("pci", "{:04x}:{:02x}:{:02x}.{:x}".format(*numbers))
     return network
 
 
-def aim(current: State | None, desired: State) -> State:
-    """The document to reach.  A new mode starts from what the old one and the new one both can have."""
-    base = dict(current or {})
-    mode = desired.get("forward", {}).get("mode")
-    if mode and mode != base.get("forward", {}).get("mode"):
-        base.pop("forward", None)
-        if mode not in (*ROUTED_MODES, "none"):
-            base = {name: value for name, value in base.items() if name not in OF_OWN_BRIDGE}
-    goal = overlay(DOCUMENT, base, desired)
-    goal.setdefault("forward", {}).setdefault("mode", "none")
-    return goal
+def _rename(network: Element, names: t.Iterable[tuple[str, str]]) -> None:
+    """Give elements other tags; paths with a namespace in them could not be split at slashes."""
+    renamed = dict(names)
+    for node in network.iter():
+        node.tag = renamed.get(node.tag, node.tag)
 
 
-def subnets(state: State) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """The subnets that a network brings to its host."""
-    return [ipaddress.ip_network(f"{ip['address']}/{ip['prefix']}", strict=False) for ip in state.get("ips", ())]
+_TAGS = ((f"{_DNSMASQ}options", "dnsmasq_options"), (f"{_DNSMASQ}option", "option"))
+
+
+def _classful(address: str) -> int:
+    """The prefix that libvirt takes for an address that has none."""
+    if ":" in address:
+        return 64
+    first = int(address.partition(".")[0])
+    return 8 if first < 128 else 16 if first < 192 else 24
+
+
+def _spell(network: Element) -> None:
+    """Back to what libvirt reads."""
+    _rename(network, ((ours, theirs) for theirs, ours in _TAGS))
+    for node in (*network.findall("ip"), *network.findall("route")):
+        if ":" in node.get("address", ""):  # libvirt takes an address for IPv4 unless told otherwise
+            node.set("family", "ipv6")
+    for address in network.findall("forward/address"):
+        parts = re.split("[:.]", address.attrib.pop("pci"))
+        address.set("type", "pci")
+        for part, number in zip(("domain", "bus", "slot", "function"), parts):
+            address.set(part, f"0x{number}")

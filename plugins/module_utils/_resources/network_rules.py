@@ -9,37 +9,116 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from .network_document import MACVTAP_MODES, OF_OWN_BRIDGE, ROUTED_MODES
+from .network_document import HOST_BRIDGE, HOSTDEV, MISPLACED, OWN_BRIDGE, ROUTED_MODES, UPLINK, place
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .._core.field import State
 
+# options that an older libvirt drops without a word: since which version it knows them (libvirt's NEWS)
+SINCE = {
+    "title": (9, 7),
+    "description": (9, 7),
+    "domain.register": (10, 1),
+    "dns.forwarders.port": (12, 0),
+}
+QBG, QBH = ("managerid", "typeid", "typeidversion", "instanceid"), ("profileid",)
+PARAMETERS = {
+    "802.1Qbg": QBG,
+    "802.1Qbh": QBH,
+    "openvswitch": ("profileid", "interfaceid"),
+    "midonet": ("interfaceid",),
+}
+LIMITS = {"managerid": (1, 255), "typeid": (0, 0xFFFFFF), "typeidversion": (0, 255)}
+PROFILE_MAX = 39  # libvirt's LIBVIRT_IFLA_VF_PORT_PROFILE_MAX, less its end
 
-def problems(state: State) -> Iterator[str]:
+
+def problems(state: State, version: tuple[int, int]) -> Iterator[str]:
     """A clause for each thing that is wrong."""
-    mode = state["forward"]["mode"]
-    if mode in MACVTAP_MODES:
-        yield from _macvtap_problems(state, mode)
-    elif mode in ROUTED_MODES and not state.get("ips"):
-        yield f"mode {mode} needs an address in ips"
-    elif mode == "hostdev":
-        yield "mode hostdev is shown, but cannot be set up here"
-    if mode == "none" and state["forward"].get("interfaces"):
+    where = place(state)
+    for name in MISPLACED[where]:
+        if state.get(name) and not (where == OWN_BRIDGE and name == "vlan" and version >= (11, 0)):
+            yield f"{name} cannot go with mode {state['forward']['mode']}, where guests sit on {where}"
+    yield from _forward_problems(state["forward"], where)
+    if where == OWN_BRIDGE:
+        yield from _own_bridge_problems(state, version)
+    if where == HOST_BRIDGE and state["bridge"].keys() - {"name"}:
+        extra = ", bridge.".join(sorted(state["bridge"].keys() - {"name"}))
+        yield f"bridge.{extra} belongs to a bridge that libvirt makes, not to one of the host"
+    for path, since in SINCE.items():
+        if version < since and _find(state, path):
+            yield "{} needs libvirt {}.{}, and this host has {}.{}".format(path, *since, *version)
+    if len([group for group in state.get("portgroups", ()) if group.get("default")]) > 1:
+        yield "only one of portgroups can be the default"
+    for prefix, holder in (
+        ("", state),
+        *((f"portgroup {group['name']}: ", group) for group in state.get("portgroups", ())),
+    ):
+        for text in (*_virtualport_problems(holder.get("virtualport", {})), *_vlan_problems(holder.get("vlan", {}))):
+            yield prefix + text
+
+
+def _find(state: t.Any, path: str) -> bool:
+    if not path:
+        return True
+    name, _dot, rest = path.partition(".")
+    found = state.get(name)
+    return any(_find(item, rest) for item in (found if isinstance(found, list) else [found])) if found else False
+
+
+def _forward_problems(forward: State, where: str) -> Iterator[str]:
+    mode, interfaces = forward["mode"], forward.get("interfaces", [])
+    given = [name for name in ("interfaces", "pf", "addresses") if forward.get(name)]
+    if where == UPLINK and not (interfaces or (mode == "passthrough" and forward.get("pf"))):
+        on_bridge = ", or the bridge to use in bridge.name" if mode == "bridge" else ""
+        yield f"mode {mode} needs an uplink in forward.interfaces{on_bridge}"
+    if where == HOSTDEV and not {"pf", "addresses"} & set(given):
+        yield "mode hostdev needs a physical function in forward.pf, or its virtual ones in forward.addresses"
+    if len(given) > 1:
+        yield f"only one of forward.{' and forward.'.join(given)} can say which devices there are"
+    if mode == "none" and interfaces:
         yield "forward.interfaces goes with a forward.mode; mode none forwards nothing"
-    if mode in ROUTED_MODES and len(state["forward"].get("interfaces", ())) > 1:
-        yield f"mode {mode} takes one of forward.interfaces, not {len(state['forward']['interfaces'])}"
+    if mode in ROUTED_MODES and len(interfaces) > 1:
+        yield f"mode {mode} takes one of forward.interfaces, not {len(interfaces)}"
+    if mode == "open" and interfaces:
+        yield "mode open takes none of forward.interfaces, for it has no firewall rules that could limit forwarding"
+    for name in sorted({name for name in interfaces if interfaces.count(name) > 1}):
+        yield f"forward.interfaces lists {name} twice"
+    if forward.get("nat") and mode != "nat":
+        yield f"forward.nat goes with mode nat, not {mode}"
+
+
+def _own_bridge_problems(state: State, version: tuple[int, int]) -> Iterator[str]:
+    mode = state["forward"]["mode"]
+    if mode in ROUTED_MODES and not state.get("ips") and not (mode == "open" and version >= (10, 8)):
+        yield f"mode {mode} needs an address in ips"
     for ip in state.get("ips", ()):
         yield from _ip_problems(ip)
+    for family in (4, 6):
+        serving = [ip["address"] for ip in state.get("ips", ()) if _version(ip) == family and "dhcp" in ip]
+        if len(serving) > 1:
+            yield f"only one IPv{family} address can have dhcp, not {' and '.join(serving)}"
+    for route in state.get("routes", ()):
+        yield from _route_problems(route, state)
 
 
-def _macvtap_problems(state: State, mode: str) -> Iterator[str]:
-    if not state["forward"].get("interfaces"):
-        yield f"mode {mode} needs an uplink in forward.interfaces"
-    for name in OF_OWN_BRIDGE:
-        if state.get(name):
-            yield f"{name} cannot go with mode {mode}, where guests sit on the uplink itself"
+def _version(ip: State) -> int:
+    return ipaddress.ip_address(ip["address"]).version
+
+
+def _route_problems(route: State, state: State) -> Iterator[str]:
+    told = f"route {route['address']}/{route['prefix']}"
+    try:
+        ipaddress.ip_network(f"{route['address']}/{route['prefix']}")
+    except ValueError:
+        yield f"{told} is not a network; the bits after the prefix have to be zero"
+    if not route["prefix"]:
+        yield f"{told} is a default route, which libvirt does not set"
+    gateway: t.Any = ipaddress.ip_address(route["gateway"])
+    nets = [ipaddress.ip_network(f"{ip['address']}/{ip['prefix']}", strict=False) for ip in state.get("ips", ())]
+    if not any(gateway in net for net in nets):
+        yield f"{told}: its gateway {gateway} is in none of the network's own subnets"
 
 
 def _ip_problems(ip: State) -> Iterator[str]:
@@ -85,3 +164,22 @@ def _host_problems(ip: State, subnet: t.Any) -> Iterator[str]:
         given = [host[what] for host in hosts if what in host]
         for value in sorted({value for value in given if given.count(value) > 1}):
             yield f"{given.count(value)} DHCP hosts have the same {what} {value}"
+
+
+def _virtualport_problems(port: State) -> Iterator[str]:
+    kind = port.get("type")
+    for name in sorted(port.keys() - {"type"}):
+        if kind and name not in PARAMETERS[kind]:
+            yield f"virtualport.{name} does not go with type {kind}, which knows {', '.join(PARAMETERS[kind])}"
+    for name, (least, most) in LIMITS.items():
+        if name in port and not least <= port[name] <= most:
+            reserved = " (0 is reserved)" if least else ""
+            yield f"virtualport.{name} is {port[name]}, and has to be from {least} to {most}{reserved}"
+    if len(port.get("profileid", "")) > PROFILE_MAX:
+        yield f"virtualport.profileid is too long; it takes {PROFILE_MAX} characters"
+
+
+def _vlan_problems(vlan: State) -> Iterator[str]:
+    for tag in vlan.get("tags", ()):
+        if not 1 <= tag["id"] <= 4094:
+            yield f"vlan tag {tag['id']} has to be from 1 to 4094 (IEEE 802.1Q reserves 0 and 4095)"

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the host has to do with its libvirt networks: uplinks, bridges, subnets, taps.
+
+This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import network_document as document
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .._core.field import State
+    from .._drivers.sysfs import Sysfs
+
+
+def ailments(state: State, sysfs: Sysfs) -> list[str]:
+    """What keeps an active network from working, though libvirt calls it active."""
+    live = state.get("live")
+    if not live or document.place(live) not in (document.OWN_BRIDGE, document.HOST_BRIDGE):
+        return []
+    bridge = live["bridge"]["name"]
+    if sysfs.attribute(bridge, "ifindex") is None:
+        return [f"the bridge {bridge} is gone"]
+    taps = [guest["tap"] for guest in state.get("guests", ()) if guest["tap"]]
+    return [
+        f"{tap} is not on {bridge}" for tap in taps if (sysfs.master(tap) or ("", ""))[1] not in (bridge, "ovs-system")
+    ]
+
+
+def host_problems(changed: State, after: State, current: State, sysfs: Sysfs) -> Iterator[str]:
+    """Why changed networks cannot be on this host, among all that will be there."""
+    for name, item in changed.items():
+        for text in (*_device_problems(item["persistent"], sysfs), *_pool_problems(name, item["persistent"], after)):
+            yield f"{name}: {text}"
+    yield from _overlaps(changed, after)
+    yield from _host_overlaps(changed, current, sysfs)
+
+
+def _device_problems(state: State, sysfs: Sysfs) -> Iterator[str]:
+    forward, place = state["forward"], document.place(state)
+    links = sysfs.links() if place != document.OWN_BRIDGE or forward.get("interfaces") else []
+    have = ", ".join(link for link in links if link != "lo")
+    pf = [forward["pf"]] if "pf" in forward else []
+    for uplink in (*forward.get("interfaces", ()), *pf):
+        master = sysfs.master(uplink)
+        if uplink not in links:
+            yield f"there is no interface {uplink} on this host; it has {have}"
+        elif master and place == document.UPLINK:
+            yield (
+                f"{uplink} is a port of {master[0]} {master[1]}, and the kernel lets no guest onto such an "
+                f"interface; use {master[1]} itself or another uplink"
+            )
+        elif uplink in pf and sysfs.attribute(uplink, "device/sriov_totalvfs") is None:
+            yield f"{uplink} is no SR-IOV physical function"
+    if place == document.HOST_BRIDGE:
+        bridge, on_ovs = state["bridge"]["name"], state.get("virtualport", {}).get("type") == "openvswitch"
+        if bridge not in links:
+            yield f"there is no bridge {bridge} on this host; make it first"
+        elif not on_ovs and not sysfs.is_bridge(bridge):
+            yield f"{bridge} is no Linux bridge; for an Open vSwitch bridge set virtualport.type to openvswitch"
+
+
+def _pool_problems(name: str, state: State, after: State) -> Iterator[str]:
+    """libvirt hands a VF out twice if two pools have it."""
+    for other, item in after.items():
+        theirs = (item or {}).get("persistent", {}).get("forward", {})
+        if other == name or not theirs:
+            continue
+        if "pf" in theirs and theirs["pf"] == state["forward"].get("pf"):
+            yield f"network {other} already hands out the virtual functions of {theirs['pf']}"
+        for address in sorted({*theirs.get("addresses", ())} & {*state["forward"].get("addresses", ())}):
+            yield f"network {other} already hands out {address}"
+        exclusive = "passthrough" in (theirs["mode"], state["forward"]["mode"])
+        for uplink in sorted({*theirs.get("interfaces", ())} & {*state["forward"].get("interfaces", ())}):
+            if exclusive and theirs["mode"] in document.MACVTAP_MODES and document.place(state) == document.UPLINK:
+                yield f"{uplink} is in network {other} too, and mode passthrough takes an interface for itself"
+
+
+def _overlaps(changed: State, after: State) -> Iterator[str]:
+    """Pairs of networks that are to be up together and share addresses or a bridge, at least one of them changed."""
+    up = {
+        name: item for name, item in after.items() if item and (name in changed or "live" in item or item["autostart"])
+    }
+    documents = {name: item.get("persistent") or item["live"] for name, item in up.items()}
+    names = list(documents)
+    for number, name in enumerate(names):
+        for other in names[:number]:
+            first, second = (name, other) if name in changed else (other, name)
+            if first not in changed:
+                continue
+            for subnet, taken in _shared(document.subnets(documents[first]), document.subnets(documents[second])):
+                yield f"{first}: {subnet} overlaps {taken} of network {second}"
+            bridge = _own_bridge(documents[first])
+            if bridge and bridge == _own_bridge(documents[second]):
+                yield f"{first}: bridge {bridge} is that of network {second}; give it another name"
+
+
+def _own_bridge(state: State) -> str | None:
+    own = document.place(state) == document.OWN_BRIDGE
+    return t.cast("str | None", state.get("bridge", {}).get("name")) if own else None
+
+
+def _host_overlaps(changed: State, current: State, sysfs: Sysfs) -> Iterator[str]:
+    """Subnets that the host already reaches by other ways than its libvirt networks."""
+    bridges = {((item or {}).get("live") or {}).get("bridge", {}).get("name") for item in current.values()}
+    routed = [(link, subnet) for link, subnet in sysfs.routed_subnets() if link not in bridges]
+    for name, item in changed.items():
+        for subnet, taken in _shared(document.subnets(item["persistent"]), [subnet for _link, subnet in routed]):
+            link = next(link for link, subnet in routed if subnet == taken)
+            yield f"{name}: {subnet} overlaps {taken}, which this host reaches through {link}"
+
+
+def _shared(ours: list[t.Any], theirs: list[t.Any]) -> Iterator[tuple[t.Any, t.Any]]:
+    for subnet in ours:
+        for taken in theirs:
+            if subnet.version == taken.version and subnet.overlaps(taken):
+                yield subnet, taken
