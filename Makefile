@@ -12,13 +12,13 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: .venv/ansible packages ## three hosts, three modes, one playbook, proven by frames
+demo: packages .venv/ansible ## three hosts, three modes, one playbook, proven by frames
 	@$(SUDO) tests/lab/demo.sh
 
-test: .venv/tests packages ## everything; ends with how many passed
+test: packages .venv/tests ## everything; ends with how many passed
 	@$(SUDO) env "PATH=$$PATH" tests/run.py
 
-lint unit kernel fleet molecule sanity: .venv/tests packages ## one part of the tests
+lint unit kernel fleet molecule sanity: packages .venv/tests ## one part of the tests
 	@$(SUDO) env "PATH=$$PATH" tests/run.py $@
 
 lab: packages ## start LAB_HOSTS lab hosts (3) and write .lab/inventory.yml
@@ -33,7 +33,7 @@ lab-hairpin: ## HOST=kvm1 STATE=on|off: let the switch reflect frames at that ho
 packages:
 	@$(SUDO) tests/lab/packages.sh
 
-.venv/ansible: $(COLLECTIONS)/ansible_collections/kvm/hostnet
+.venv/ansible: | $(COLLECTIONS)/ansible_collections/kvm/hostnet
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet 'ansible-core>=2.18'
 	@touch $@
@@ -47,4 +47,4 @@ $(COLLECTIONS)/ansible_collections/kvm/hostnet:
 	@ln -sfn $(CURDIR) $@
 
 clean: lab-down ## remove what was installed and built here
-	rm -rf .venv .cache .ansible tests/output
+	rm -rf .venv .cache .ansible .mypy_cache .ruff_cache tests/output

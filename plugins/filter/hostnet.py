@@ -18,14 +18,13 @@ def libvirt_networks(networks: list[dict[str, t.Any]], mode: str = "") -> list[d
     return [inventory.as_libvirt(network, mode) for network in networks]
 
 
-def absent(networks: list[dict[str, t.Any]], every: bool = False) -> list[dict[str, t.Any]]:
-    gone = (network["name"] for network in networks if every or network.get("state") == "absent")
-    return [{"name": name, "state": "absent"} for name in gone]
+def absent(networks: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    return [{"name": network["name"], "state": "absent"} for network in networks]
 
 
 def measurable(networks: list[dict[str, t.Any]], mode: str = "") -> list[dict[str, t.Any]]:
-    active = (network for network in networks if network.get("state", "active") == "active")
-    return [{"name": network["name"], "mode": network.get("mode", mode)} for network in active]
+    active = (network for network in networks if (network.get("state") or "active") == "active")
+    return [{"name": network["name"], "mode": network.get("mode") or mode} for network in active]
 
 
 def reachability_table(results: dict[str, dict[str, t.Any]]) -> list[str]:
@@ -55,5 +54,4 @@ class FilterModule:
             "measurable": measurable,
             "of_role": inventory.of_role,
             "reachability_table": reachability_table,
-            "roles": inventory.roles,
         }

@@ -39,7 +39,7 @@ options:
                 VEPA hosts behind that port.
             type: bool
           isolated:
-            description: Whether the port is cut off from other isolated ports. Not together with hairpin.
+            description: Whether the port is cut off from other isolated ports.
             type: bool
           learning:
             description: Whether the bridge learns MAC addresses from the port.

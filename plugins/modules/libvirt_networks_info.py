@@ -55,9 +55,20 @@ details:
       description: The options as they are in force now; null where the network is not active.
       type: dict
     guests:
-      description: The domains with an interface on the network.
+      description:
+        - The interfaces of guests on the network, with their C(domain), C(mac), C(tap) (null where there is none), and
+          whether the tap is C(attached) to the network's bridge (null where there is no tap or no bridge).
+      type: list
+      elements: dict
+    leases:
+      description: DHCP leases, with C(mac), C(ip), C(name), and C(expiry) in seconds since 1970.
+      type: list
+      elements: dict
+    ailing:
+      description: What keeps the network from working though libvirt calls it active.
       type: list
       elements: str
+      sample: [the bridge virbr0 is gone]
     pending:
       description: The options that will change when the network restarts.
       type: list

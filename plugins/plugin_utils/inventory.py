@@ -22,15 +22,21 @@ _DHCP = ("start", "end", "hosts")
 _DHCP_HOST = ("ip", "mac", "name")
 
 
-def problems(networks: t.Any, default_mode: str = "") -> list[str]:
+def problems(networks: t.Any, default_mode: str = "", lan_peer: str = "") -> list[str]:
     """Everything that keeps an inventory from being set up, one sentence each."""
     if not isinstance(networks, list) or not networks:
         return ["hostnet_networks lists no network; list the networks of this host, each with a name"]
     found: list[str] = []
+    try:
+        canonical.ipv4_address(lan_peer) if lan_peer else None
+    except ValueError as error:
+        found.append(f"hostnet_lan_peer: {error}")
     seen: set[str] = set()
     for number, network in enumerate(networks):
         if not isinstance(network, dict) or not isinstance(network.get("name"), str):
-            found.append(f"hostnet_networks[{number}] has no name; write it as a mapping with a name")
+            found.append(
+                f"hostnet_networks[{number}] has no name; write it as a mapping with a name, in quotes if need be"
+            )
             continue
         name = network["name"]
         if name in seen:
@@ -40,7 +46,8 @@ def problems(networks: t.Any, default_mode: str = "") -> list[str]:
     return found
 
 
-def _network_problems(network: Network, default_mode: str) -> Iterator[str]:
+def _network_problems(given: Network, default_mode: str) -> Iterator[str]:
+    network = _said(given)
     try:
         canonical.network_name(network["name"])
     except ValueError as error:
@@ -49,10 +56,14 @@ def _network_problems(network: Network, default_mode: str) -> Iterator[str]:
     state = network.get("state", "active")
     if state not in STATES:
         yield _not_one_of("state", state, STATES)
+    if not isinstance(network.get("autostart", True), bool):
+        yield f"autostart is {network['autostart']}; write true or false"
     if state == "absent":
         return
     name = network.get("mode", default_mode)
-    if not name:
+    if not isinstance(name, str):
+        yield f"its mode is {name}; write one word, one of {', '.join(modes.MODES)}"
+    elif not name:
         yield f"it has no mode; give it one, or set hostnet_mode for the host, to one of {', '.join(modes.MODES)}"
     elif name not in modes.MODES:
         yield _not_one_of("mode", name, modes.MODES)
@@ -64,6 +75,11 @@ def _network_problems(network: Network, default_mode: str) -> Iterator[str]:
             as_libvirt({**network, "mode": name}) if not missing else None
         except ValueError as error:
             yield str(error)
+
+
+def _said(network: Network) -> Network:
+    """A network without what is written and left empty."""
+    return {word: value for word, value in network.items() if value is not None}
 
 
 _MEANING = {
@@ -82,40 +98,38 @@ def _not_one_of(what: str, word: t.Any, known: Iterable[str]) -> str:
     known = list(known)
     close = difflib.get_close_matches(str(word), known, n=1)
     meant = f"did you mean {close[0]}? " if close else ""
-    return f'there is no {what} "{word}"; {meant}It is one of {", ".join(known)}'
-
-
-def roles(networks: Iterable[Network], default_mode: str = "") -> list[str]:
-    """The roles that set up these networks, each once."""
-    used = {modes.MODES[mode].role for mode in (network.get("mode", default_mode) for network in _kept(networks))}
-    return sorted(used)
+    return f'there is no {what} "{word}"; {meant}it is one of {", ".join(known)}'
 
 
 def of_role(networks: Iterable[Network], role: str, default_mode: str = "") -> list[Network]:
     """The networks that one role sets up, with their mode and without the options of other modes."""
     mine = []
-    for network in _kept(networks):
+    for network in map(_said, networks):
         mode = network.get("mode", default_mode)
-        if mode in modes.MODES and modes.MODES[mode].role == role:
+        if network.get("state") != "absent" and mode in modes.MODES and modes.MODES[mode].role == role:
             takes = {*modes.COMMON, *modes.MODES[mode].needs, *modes.MODES[mode].takes}
             mine.append({"mode": mode, **{word: value for word, value in network.items() if word in takes}})
     return mine
 
 
-def _kept(networks: Iterable[Network]) -> list[Network]:
-    return [network for network in networks if network.get("state") != "absent"]
-
-
-def as_libvirt(network: Network, default_mode: str = "") -> Network:
+def as_libvirt(given: Network, default_mode: str = "") -> Network:
     """A network of the inventory as an item of the module libvirt_networks.
 
     The inventory says all that there is to such a network: what it leaves out is cleared.
     """
+    network = _said(given)
     if network.get("state") == "absent":
         return {"name": network["name"], "state": "absent"}
     mode = modes.MODES[network.get("mode", default_mode)]
     uplink = network.get("uplink", [])
     uplinks = uplink if isinstance(uplink, list) else [uplink]
+    for word in ("domain", "bridge"):
+        if not isinstance(network.get(word, ""), str):
+            raise ValueError(f"{word} is {network[word]}; write one word")
+    if network.get("domain"):
+        canonical.domain_name(network["domain"])
+    if not all(isinstance(name, str) for name in uplinks):
+        raise ValueError(f"uplink is {uplink}; write the name of an interface, or a list of names")
     item = {
         "name": network["name"],
         "state": network.get("state", "active"),
@@ -136,6 +150,8 @@ def _ip(address: t.Any, dhcp: t.Any) -> Network:
         own = ipaddress.ip_interface(address)
     except ValueError:
         raise ValueError(f'"{address}" is not an address with a prefix, such as 192.168.150.1/24') from None
+    if own.version != 4:
+        raise ValueError(f"address {address} is IPv6, which no mode promises yet; the module libvirt_networks takes it")
     if "/" not in str(address):
         raise ValueError(f"address {address} lacks its prefix, such as {address}/24")
     return {"address": str(own.ip), "prefix": own.network.prefixlen, "dhcp": _dhcp(own, dhcp)}
@@ -144,10 +160,12 @@ def _ip(address: t.Any, dhcp: t.Any) -> Network:
 def _dhcp(own: t.Any, dhcp: t.Any) -> Network:
     if dhcp in (None, False):
         return {"ranges": [], "hosts": []}
-    given = {} if dhcp is True else dhcp
+    given = {} if dhcp is True else _said(dhcp) if isinstance(dhcp, dict) else dhcp
     if not isinstance(given, dict):
         raise ValueError(f'dhcp is "{dhcp}"; write true, or a mapping of {", ".join(_DHCP)}')
     hosts = given.get("hosts", [])
+    if not isinstance(hosts, list) or not all(isinstance(host, dict) for host in hosts):
+        raise ValueError("dhcp.hosts is no list of mappings; write - {mac: ..., ip: ...} for each guest")
     unknown = [*_unknown("option in dhcp", given, _DHCP)]
     unknown += [text for host in hosts for text in _unknown("option in dhcp.hosts", host, _DHCP_HOST)]
     if unknown:
@@ -159,11 +177,11 @@ def _dhcp(own: t.Any, dhcp: t.Any) -> Network:
 
 
 def _free_range(own: t.Any) -> tuple[str, str]:
-    """The larger part of a subnet beside the host's own address, at most 2^16 addresses."""
+    """The larger part of a subnet beside the host's own address, at most the 65535 addresses that libvirt takes."""
     subnet = own.network
     first, last = subnet.network_address + 1, subnet.broadcast_address - (1 if subnet.version == 4 else 0)
     below, above = (first, own.ip - 1), (own.ip + 1, last)
     start, end = max((below, above), key=lambda edges: int(edges[1]) - int(edges[0]))
     if end < start:
         raise ValueError(f"{subnet} has no address left for DHCP; take a larger subnet")
-    return str(start), str(min(end, start + 65535))
+    return str(start), str(min(end, start + 65534))

@@ -119,14 +119,14 @@ def test_guests_are_not_cut_off(fleet, guest):
     bridge = fleet.sh("kvm3", "ls /sys/class/net/virbr0/brif")
     for _again in range(2):
         run = fleet.play("site", {"kvm3": edited})
-        assert run.code == 0 and run.of("kvm3", "Set up networks behind")[0]["pending"] == {"build": ["domain"]}
+        assert run.code == 0 and run.of("kvm3", "each in its mode")[0]["pending"] == {"build": ["domain"]}
         assert "vm1 is attached" in run.output
         assert fleet.sh("kvm3", "ls /sys/class/net/virbr0/brif") == bridge
     assert not run.changed("kvm3")
     refused = fleet.play("remove", {"kvm3": edited})
     assert "Network build: stopping it would cut off vm1" in refused.failure("kvm3")
     allowed = fleet.play("site", {"kvm3": {**edited, "hostnet_allow_restart": "true"}})
-    assert allowed.code == 0 and allowed.of("kvm3", "Set up networks behind")[0]["steps"] == [
+    assert allowed.code == 0 and allowed.of("kvm3", "each in its mode")[0]["steps"] == [
         "stop build",
         "start build",
     ]

@@ -42,6 +42,24 @@ def daemon():
     connection.close()
 
 
+UNSTARTABLE = {"dnsmasq_options": ["no-such-option=1"]}
+FOREIGN = """<network><name>other</name><forward mode='nat'><nat><port start='2000' end='3000'/></nat></forward>
+<mac address='52:54:00:11:22:33'/><domain name='lab.example.'/><dns><txt name='a' value='b'/></dns>
+<ip address='192.168.170.1' netmask='255.255.255.0'>
+<dhcp><range start='192.168.170.1' end='192.168.170.9'><lease expiry='9' unit='hours'/></range></dhcp></ip></network>"""
+
+
+def documents(daemon):
+    """All networks as libvirt holds them, whatever of it has an option."""
+    flags = {0: "isActive", libvirt.VIR_NETWORK_XML_INACTIVE: "isPersistent"}
+    return {
+        (network.name(), flag): network.XMLDesc(flag)
+        for network in daemon.listAllNetworks()
+        for flag, shown in flags.items()
+        if getattr(network, shown)()
+    }
+
+
 @pytest.fixture
 def guest(daemon):
     """Starts a guest with an interface on network n; it is paused, which the network cannot tell."""
@@ -62,7 +80,7 @@ def test_life_of_a_network(mode, networks, networks_info):
     assert networks({"name": "n", "state": "inactive"})["steps"] == ["stop n"]
     assert networks({"name": "n"})["steps"] == ["start n"]
     assert networks({"name": "n", "state": "absent"}, check=True)["steps"] == ["stop n", "undefine n"]
-    assert networks_info()["networks"], "the leading peer deletes the network in check mode"
+    assert networks_info()["networks"], "check mode removed the network"
     networks({"name": "n", "state": "absent"})
     left = host_state().replace("ip_forward = 0", "").replace("ip_forward = 1", "")
     assert without_chains(left) == without_chains(untouched)
@@ -130,12 +148,40 @@ def test_what_has_no_option_survives_an_edit(networks, daemon):
         assert kept in live
 
 
-def test_a_transient_network_becomes_persistent(networks, daemon):
+def test_a_transient_network_becomes_persistent_for_a_reason(networks, daemon):
     daemon.networkCreateXML(
         "<network><name>n</name><forward mode='nat'/><ip address='192.168.150.1' prefix='24'/></network>"
     )
-    assert networks({"name": "n"})["steps"] == ["define n"]
+    assert not networks({"name": "n"})["changed"], "what is not asked for is left alone"
+    assert networks({"name": "n", "autostart": True})["steps"] == ["define n", "autostart n"]
     assert daemon.networkLookupByName("n").isPersistent()
+
+
+def test_what_libvirt_holds_is_not_refused(networks, networks_info, daemon):
+    """Neither when it is fed back, nor when something else of it changes."""
+    daemon.networkDefineXML(FOREIGN)
+    daemon.networkDefineXML("<network><name>my net</name><ip address='10.1.2.3'/></network>")
+    daemon.networkDefineXML("<network><name>pool</name><forward mode='hostdev'><pf dev='none0'/></forward></network>")
+    daemon.networkDefineXML("<network><name>br</name><forward mode='bridge'/><bridge name='none0'/></network>")
+    found = networks_info()["networks"]
+    assert len(found) == 4 and not networks(*found)["changed"]
+    networks({"name": "other", "domain": {"name": "build.example"}, "state": "inactive"})
+    networks({"name": "my net", "state": "absent"})
+
+
+def test_a_bridge_is_not_taken_from_what_else_sits_on_it(networks, topology):
+    networks(NAT)
+    topology("add c0 type veth peer name c0p", "set c0 master virbr0")
+    done = networks({**NAT, "mtu": 1400})
+    assert done["pending"] == {"n": ["mtu"]} and "c0 is attached" in done["warnings"][0]
+    assert networks({**NAT, "mtu": 1400}, allow_restart="true")["steps"] == ["stop n", "start n"]
+    assert "c0" in sh("ip -br link show master virbr0")
+
+
+def test_a_cleared_bridge_or_mac_is_what_libvirt_has_chosen(networks):
+    networks({**NAT, "bridge": {"name": "virbr7", "delay": 2}})
+    for cleared in ({"bridge": {"name": ""}}, {"bridge": {}}, {"mac": ""}):
+        networks({**NAT, **cleared})
 
 
 def test_exclusive(networks, networks_info):
@@ -146,18 +192,27 @@ def test_exclusive(networks, networks_info):
 
 def test_a_subnet_moves_from_one_network_to_another(networks, networks_info):
     networks({"name": "old", **NETWORKS["nat"]})
-    networks({"name": "new", **NETWORKS["nat"]}, {"name": "old", "state": "absent"})
+    same = {"bridge": {"name": "virbr0"}}
+    networks({"name": "new", **NETWORKS["nat"], **same}, {"name": "old", "state": "absent"})
     assert [network["name"] for network in networks_info()["networks"]] == ["new"]
 
 
-def test_the_bridge_in_the_way_is_found_and_all_is_put_back(networks, networks_info, topology):
+def test_a_failing_start_puts_all_back(networks, daemon):
     """libvirt takes the definition, and fails when it starts the network."""
-    networks(NAT, {"name": "other", **NETWORKS["vepa"]})
-    before = networks_info()["networks"]
-    topology("add taken0 type bridge")
-    with pytest.raises(HostNetError, match=r"Cannot start network n: .*Everything was put back as it was\.$"):
-        networks({"name": "other", "state": "absent"}, {**NAT, "bridge": {"name": "taken0"}})
-    assert networks_info()["networks"] == before
+    daemon.networkDefineXML(FOREIGN)
+    networks(NAT, {"name": "other"})
+    before = documents(daemon)
+    with pytest.raises(HostNetError, match=r"(?s)Cannot start network n: .*Everything was put back as it was\.$"):
+        networks({"name": "other", **NETWORKS["vepa"], **ON_UPLINK}, {**NAT, **UNSTARTABLE})
+    assert documents(daemon) == before
+
+
+def test_a_network_that_was_only_running_is_put_back(networks, daemon):
+    daemon.networkCreateXML("<network><name>other</name><forward mode='open'/><ip address='192.168.160.1'/></network>")
+    before = documents(daemon)
+    with pytest.raises(HostNetError, match=r"Everything was put back as it was\.$"):
+        networks({"name": "other", "autostart": True}, {**NAT, **UNSTARTABLE})
+    assert documents(daemon) == before and not daemon.networkLookupByName("other").isPersistent()
 
 
 def test_guests_are_not_cut_off_unless_that_is_allowed(networks, networks_info, guest):
@@ -188,13 +243,28 @@ def test_guests_are_not_cut_off_unless_that_is_allowed(networks, networks_info, 
         ({"forward": {"mode": "vepa", "interfaces": ["eth9"]}}, "Network n: there is no interface eth9 on this host; it has "),
         ({"forward": {"mode": "vepa", "interfaces": ["port0"]}},
          "Network n: port0 is a port of bridge br9, and the kernel lets no guest onto such an interface; use br9 itself"),
+        ({"bridge": {"name": "up0"}}, "Network n: there is an interface up0 on this host already; give the bridge another name"),
+        ({"bridge": {"name": "virbr0"}}, "Network n: bridge virbr0 is that of network there; give it another name"),
+        ({"forward": {"mode": "bridge", "interfaces": ["lo"]}}, "Network n: lo leads to no network"),
+        ({"forward": {"mode": "bridge"}, "bridge": {"name": "none0"}}, "Network n: there is no bridge none0 on this host"),
+        ({"forward": {"mode": "bridge"}, "bridge": {"name": "up0"}}, "Network n: up0 is no Linux bridge"),
+        ({"forward": {"mode": "hostdev", "pf": "up0"}}, "Network n: up0 is no SR-IOV physical function"),
+        ({"ips": [{"address": "127.0.0.1", "prefix": 8}]}, "Network n: 127.0.0.1 cannot be the address of a host"),
+        ({"ips": [{"address": "", "prefix": 8}]}, 'networks[n].ips[0].address: "" is not an IP address'),
+        ({"ips": [{"address": "10.1.1.1", "prefix": -1}]}, "Network n: 10.1.1.1/-1: the prefix has to be from 1 to 32"),
+        ({"ips": [IP, IP]}, "Network n: 192.168.150.1 is listed twice in ips"),
+        ({"dns": {"txt": [{"name": "a", "value": "\x01"}]}}, "XML cannot hold the character"),
+        ({"mtu": -1}, "Nothing was changed. libvirt does not take network n: "),
+        ({"xml": "<network><name>m</name></network>"}, "networks[n].xml is the document of network m"),
+        ({"xml": "<network>"}, "networks[n].xml: this is not XML"),
+        ({"xml": "<network><forward mode='nat'/><ip address='10.1.1.1'/></network>", "mtu": 9}, "xml is the whole document"),
         ({"forward": {"mode": "bridge"}}, "Network n: mode bridge needs an uplink in forward.interfaces"),
         ({"forward": {"mode": "nat"}}, "Network n: mode nat needs an address in ips"),
         ({"forward": {"mode": "nat"}, "ips": [{"address": "10.88.9.1", "prefix": 24}]},
          "Network n: 10.88.9.0/24 overlaps 10.88.0.0/16, which this host reaches through up0"),
         ({"ips": [{"address": "10.99.1.1", "prefix": 16}]}, "Network n: 10.99.0.0/16 overlaps 10.99.0.0/24 of network there"),
         ({"bridge": {"name": "much-too-long-name"}},
-         'networks[n].bridge.name: "much-too-long-name" is too long for an interface name; the kernel takes 15 bytes'),
+         'Network n: bridge.name: "much-too-long-name" is too long for an interface name; the kernel takes 15 bytes'),
         ({"ips": [{"address": "010.1.1.1", "prefix": 24}]}, 'networks[n].ips[0].address: "010.1.1.1" is not an IP address'),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -8,6 +8,7 @@ host has a /dev of its own.  libvirt tries to open a new node for 200 ms; this i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -41,8 +42,12 @@ def main() -> None:
     events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
     events.bind((0, RTMGRP_LINK))
     while True:
-        sync()
-        events.recv(65536)
+        with contextlib.suppress(OSError):  # too many events at once, or none left: look at what there is now
+            events.recv(65536)
+            while events.recv(65536, socket.MSG_DONTWAIT):
+                pass
+        with contextlib.suppress(OSError):  # a link went away meanwhile, which is another event
+            sync()
 
 
 if __name__ == "__main__":

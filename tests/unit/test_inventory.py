@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.kvm.hostnet.plugins.filter.hostnet import FilterModule, measurable, reachability_table
+from ansible_collections.kvm.hostnet.plugins.filter.hostnet import FilterModule, absent, measurable, reachability_table
 from ansible_collections.kvm.hostnet.plugins.module_utils._core import modes
 from ansible_collections.kvm.hostnet.plugins.plugin_utils import inventory
 
@@ -25,20 +25,20 @@ BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24"}
         ([{"name": "lan", "uplink": "eth1", "address": "10.0.0.1/8"}], "macvtap_bridge", []),
         ([], "", ["hostnet_networks lists no network; list the networks of this host, each with a name"]),
         ("lan", "nat", ["hostnet_networks lists no network; list the networks of this host, each with a name"]),
-        (["lan"], "nat", ["hostnet_networks[0] has no name; write it as a mapping with a name"]),
+        (["lan"], "nat", ["hostnet_networks[0] has no name; write it as a mapping with a name, in quotes if need be"]),
         ([BUILD, BUILD], "", ["Network build is listed twice; keep one of them"]),
         ([{"name": "lan", "uplink": "eth1"}], "",
          [f"Network lan: it has no mode; give it one, or set hostnet_mode for the host, to one of {ALL_MODES}"]),
         ([{"name": "lan", "uplink": "eth1"}], "macvtap_vepaa",
-         [f'Network lan: there is no mode "macvtap_vepaa"; did you mean macvtap_vepa? It is one of {ALL_MODES}']),
+         [f'Network lan: there is no mode "macvtap_vepaa"; did you mean macvtap_vepa? it is one of {ALL_MODES}']),
         ([{"name": "lan"}], "macvtap_vepa",
          ["Network lan: mode macvtap_vepa needs an uplink, the host's interface towards the LAN, such as uplink: eth1"]),
         ([{"name": "build", "mode": "nat"}], "",
          ["Network build: mode nat needs an address, the host's own on that network with its prefix, such as "
           "address: 192.168.150.1/24"]),
-        ([{**BUILD, "state": "up"}], "", ['Network build: there is no state "up"; It is one of active, inactive, absent']),
+        ([{**BUILD, "state": "up"}], "", ['Network build: there is no state "up"; it is one of active, inactive, absent']),
         ([{**BUILD, "adress": 1}], "",
-         [f'Network build: there is no option "adress"; did you mean address? It is one of {", ".join(sorted(modes.KNOWN))}']),
+         [f'Network build: there is no option "adress"; did you mean address? it is one of {", ".join(sorted(modes.KNOWN))}']),
         ([{**BUILD, "address": "192.168.150.1"}], "",
          ["Network build: address 192.168.150.1 lacks its prefix, such as 192.168.150.1/24"]),
         ([{**BUILD, "address": "192.168.150/24"}], "",
@@ -47,14 +47,24 @@ BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24"}
         ([{**BUILD, "dhcp": {"start": "192.168.150.9"}}], "",
          ["Network build: dhcp has one of start and end; give both, or neither for all free addresses"]),
         ([{**BUILD, "dhcp": {"begin": 1}}], "",
-         ['Network build: there is no option in dhcp "begin"; It is one of start, end, hosts']),
+         ['Network build: there is no option in dhcp "begin"; it is one of start, end, hosts']),
         ([{**BUILD, "address": "192.168.150.1/32", "dhcp": True}], "",
          ["Network build: 192.168.150.1/32 has no address left for DHCP; take a larger subnet"]),
         ([{"name": "q", "mode": "isolated", "dhcp": True}], "",
          ["Network q: dhcp needs an address, the host's own on that network with its prefix, such as "
           "address: 192.168.150.1/24"]),
-        ([{**BUILD, "name": "a b"}], "",
-         ['Network a b: "a b" is no network name; use letters, digits, "_", "-", "." and "+"']),
+        ([{**BUILD, "name": "a/b"}], "",
+         ['Network a/b: "a/b" is no network name; "/" and control characters are not allowed']),
+        ([{**BUILD, "address": "2001:db8::1/64"}], "",
+         ["Network build: address 2001:db8::1/64 is IPv6, which no mode promises yet; the module libvirt_networks takes it"]),
+        ([{**BUILD, "mode": ["nat"]}], "", [f"Network build: its mode is ['nat']; write one word, one of {ALL_MODES}"]),
+        ([{**BUILD, "mode": None, "uplink": None}], "nat", []),
+        ([{**BUILD, "dhcp": {"hosts": None}}], "", []),
+        ([{**BUILD, "dhcp": {"hosts": [None]}}], "",
+         ["Network build: dhcp.hosts is no list of mappings; write - {mac: ..., ip: ...} for each guest"]),
+        ([{**BUILD, "uplink": 5}], "", ["Network build: uplink is 5; write the name of an interface, or a list of names"]),
+        ([{**BUILD, "domain": ["a"]}], "", ["Network build: domain is ['a']; write one word"]),
+        ([{**BUILD, "autostart": "maybe"}], "", ["Network build: autostart is maybe; write true or false"]),
     ],
 )  # fmt: skip
 def test_problems(networks, mode, sentences):
@@ -68,8 +78,7 @@ def test_problems(networks, mode, sentences):
         ("10.0.0.254/24", True, "10.0.0.1", "10.0.0.253"),
         ("10.0.0.100/24", True, "10.0.0.101", "10.0.0.254"),
         ("10.0.0.1/30", {}, "10.0.0.2", "10.0.0.2"),
-        ("10.0.0.1/8", True, "10.0.0.2", "10.1.0.1"),
-        ("2001:db8::1/64", True, "2001:db8::2", "2001:db8::1:1"),
+        ("10.0.0.1/8", True, "10.0.0.2", "10.1.0.0"),
         ("10.0.0.1/24", {"start": "10.0.0.50", "end": "10.0.0.60"}, "10.0.0.50", "10.0.0.60"),
     ],
 )
@@ -86,11 +95,11 @@ def test_what_the_inventory_leaves_out_is_cleared():
 
 def test_each_role_gets_its_networks_and_their_options():
     networks = [{"name": "lan", "uplink": "e", "address": "10.0.0.1/8"}, BUILD, {"name": "old", "state": "absent"}]
-    assert inventory.roles(networks, "macvtap_private") == ["macvtap", "nat"]
     assert inventory.of_role(networks, "macvtap", "macvtap_private") == [
         {"mode": "macvtap_private", "name": "lan", "uplink": "e"}
     ]
     assert inventory.of_role(networks, "nat", "macvtap_private") == [BUILD]
+    assert [item["state"] for item in absent(networks)] == ["absent"] * 3
     assert [network["name"] for network in measurable(networks, "nat")] == ["lan", "build"]
 
 

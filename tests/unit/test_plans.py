@@ -54,7 +54,7 @@ def test_networks(policy, desired, current, expected):
 
 def test_a_subnet_is_free_before_another_network_takes_it():
     assert steps("when_unused", {"new": ASK_UP, "old": GONE}, {"old": UP}) == [
-        "define new", "stop old", "undefine old", "autostart new", "start new",
+        "stop old", "undefine old", "define new", "autostart new", "start new",
     ]  # fmt: skip
 
 

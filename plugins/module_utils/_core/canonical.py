@@ -22,6 +22,13 @@ def address(value: str) -> str:
         raise ValueError(f'"{value}" is not an IP address, such as 192.0.2.1') from None
 
 
+def ipv4_address(value: str) -> str:
+    """An IPv4 address."""
+    if ":" in value:
+        raise ValueError(f'"{value}" is not an IPv4 address, such as 192.0.2.1')
+    return address(value)
+
+
 def mac(value: str) -> str:
     """A unicast MAC address, lower case, with colons."""
     plain = value.lower().replace("-", ":")
@@ -29,6 +36,8 @@ def mac(value: str) -> str:
         raise ValueError(f'"{value}" is not a MAC address, such as 52:54:00:12:34:56')
     if int(plain[:2], 16) & 1:
         raise ValueError(f'"{value}" is a multicast MAC address; its first byte has to be even')
+    if not int(plain.replace(":", ""), 16):
+        raise ValueError(f'"{value}" is no MAC address of anything')
     return plain
 
 
@@ -50,18 +59,20 @@ def pci_address(value: str) -> str:
 
 
 def link_name(value: str) -> str:
-    """The name of a network interface, as the kernel takes it (dev_valid_name)."""
+    """The name of a network interface, as the kernel takes it and libvirt's schema too."""
     if len(value.encode()) > LINK_NAME_MAX:
         raise ValueError(f'"{value}" is too long for an interface name; the kernel takes {LINK_NAME_MAX} bytes')
-    if not re.fullmatch(r"[^\s/:]+", value) or value in (".", ".."):
-        raise ValueError(f'"{value}" is no interface name; spaces, "/" and ":" are not allowed')
+    if not re.fullmatch(r"[A-Za-z0-9_.@+-]+", value) or value in (".", "..", "all", "default"):
+        raise ValueError(
+            f'"{value}" is no interface name; use letters, digits, "_", "-", "." and not "all" or "default"'
+        )
     return value
 
 
 def network_name(value: str) -> str:
     """The name of a libvirt network; libvirt makes file names of it."""
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", value):
-        raise ValueError(f'"{value}" is no network name; use letters, digits, "_", "-", "." and "+"')
+    if not re.fullmatch(r"[^/\x00-\x1f]+", value) or value in (".", ".."):
+        raise ValueError(f'"{value}" is no network name; "/" and control characters are not allowed')
     if len(value) > FILE_NAME_MAX:
         raise ValueError(f'"{value[:20]}..." is too long for a network name; at most {FILE_NAME_MAX} characters')
     return value

@@ -66,10 +66,11 @@ class Field:
             return clean(self.fields, value, where)
         if self.type == "list":
             return [self._canonical(item, where) for item in value]
-        return self._canonical(value, where)
+        clears = value == "" and self.wire and not self.required
+        return value if clears else self._canonical(value, where)
 
     def _canonical(self, value: t.Any, where: str) -> t.Any:
-        if self.canonical is None or value in ("", None):
+        if self.canonical is None:
             return value
         try:
             return self.canonical(value)

@@ -42,6 +42,8 @@ class Mode:
 _BRIDGED = ("bridge", "domain", "dhcp")
 MODES = {
     "nat": Mode("nat", "nat", ("address",), ("uplink", *_BRIDGED), (YES, YES, NO, YES, YES)),
+    "routed": Mode("routed", "route", ("address",), ("uplink", *_BRIDGED), (YES, YES, YES, YES, YES)),
+    "open": Mode("open", "open", ("address",), _BRIDGED, (YES, YES, YES, YES, YES)),
     "isolated": Mode("isolated", "none", (), ("address", *_BRIDGED), (YES, NO, NO, YES, YES)),
     "macvtap_bridge": Mode("macvtap", "bridge", ("uplink",), (), (YES, YES, YES, REFLECTED, REFLECTED)),
     "macvtap_vepa": Mode("macvtap", "vepa", ("uplink",), (), (YES, YES, YES, YES, YES), needs_reflective_relay=True),

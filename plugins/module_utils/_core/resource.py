@@ -29,7 +29,7 @@ class Kind(abc.ABC):
     @classmethod
     @abc.abstractmethod
     def open(cls, params: State, *, writable: bool) -> AbstractContextManager[t.Any]:
-        """Reach the host.  What is opened without `writable` must not be able to change anything."""
+        """Reach the host.  Where the host knows a way in for reading only, that is the one without `writable`."""
 
 
 class Query(Kind):

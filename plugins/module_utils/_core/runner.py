@@ -67,7 +67,7 @@ def _undo(resource: Resource, before: State) -> str:
         for step in resource.plan(before, resource.read()):
             resource.apply(step)
         left = resource.plan(before, resource.read())
-    except HostNetError as error:
+    except Exception as error:  # whatever it is, the user has to hear of the first error and of this one
         return f"Putting things back failed as well: {error}"
     return f"Could not put back: {_listed(left)}" if left else "Everything was put back as it was."
 

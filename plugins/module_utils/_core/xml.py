@@ -6,8 +6,11 @@ What no field describes stays in the document untouched.  This file is private t
 
 from __future__ import annotations
 
+import re
 import typing as t
 from xml.etree import ElementTree
+
+from .errors import HostNetError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,11 +23,19 @@ ElementTree.register_namespace("dnsmasq", "http://libvirt.org/schemas/network/dn
 
 
 def parse(text: str) -> Element:
-    return ElementTree.fromstring(text)
+    try:
+        return ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"this is not XML: {error}") from None
 
 
 def text(node: Element) -> str:
-    return ElementTree.tostring(node, encoding="unicode")
+    """The document; raises HostNetError for characters that XML cannot hold."""
+    written = ElementTree.tostring(node, encoding="unicode")
+    bad = re.search("[\x00-\x08\x0b\x0c\x0e-\x1f]", written)
+    if bad:
+        raise HostNetError(f"Nothing was changed. XML cannot hold the character {bad[0]!r} that a text has")
+    return written
 
 
 def content(node: Element) -> str:
@@ -34,10 +45,7 @@ def content(node: Element) -> str:
 
 def canonical_content(value: str) -> str:
     """The same for text that a user gives."""
-    try:
-        return content(parse(f"<content>{value}</content>"))
-    except ElementTree.ParseError as error:
-        raise ValueError(f"this is not XML: {error}") from None
+    return content(parse(f"<content>{value}</content>"))
 
 
 def decode(fields: Iterable[Field], node: Element) -> State:
@@ -144,4 +152,7 @@ def _read(field: Field, value: str) -> t.Any:
         return int(value, 0)
     if field.type == "bool":
         return value == field.words[1]
-    return field.canonical(value) if field.canonical else value
+    try:
+        return field.canonical(value) if field.canonical else value
+    except ValueError:  # libvirt holds what we would not let in
+        return value

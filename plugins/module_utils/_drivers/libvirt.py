@@ -57,7 +57,11 @@ def _errors(what: str) -> Iterator[None]:
     try:
         yield
     except libvirt.libvirtError as error:
-        raise LibvirtError(f"Cannot {what}: {error}") from error
+        raise LibvirtError(f"Cannot {what}: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 class Libvirt:
@@ -79,6 +83,8 @@ class Libvirt:
             active = self._names(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE)
             persistent = self._names(libvirt.VIR_CONNECT_LIST_NETWORKS_PERSISTENT)
             autostart = self._names(libvirt.VIR_CONNECT_LIST_NETWORKS_AUTOSTART)
+            # the count of connections in a live document is lost when libvirt updates it
+            inhabited = self._handle.numOfDomains() > 0
             found = {}
             for name, network in everything.items():
                 live = network.XMLDesc(0) if name in active else None
@@ -86,7 +92,7 @@ class Libvirt:
                     "persistent": network.XMLDesc(libvirt.VIR_NETWORK_XML_INACTIVE) if name in persistent else None,
                     "live": live,
                     "autostart": name in autostart,
-                    "guests": self._guests(network) if live and "connections=" in live else [],
+                    "guests": self._guests(network) if live and inhabited else [],
                 }
             return found
 
@@ -118,11 +124,21 @@ class Libvirt:
             return
         with _errors("open libvirt's test driver"):
             scratch = libvirt.open("test:///default")
+            for network in scratch.listAllNetworks():  # one that is called default
+                network.destroy()
+                network.undefine()
         try:
             for name, document in documents.items():
-                with _errors(f"use network {name}"):
+                try:
                     flags = libvirt.VIR_NETWORK_DEFINE_VALIDATE
-                    scratch.networkDefineXMLFlags(_anonymous(document), flags).undefine()
+                    scratch.networkDefineXMLFlags(document, flags).undefine()
+                except (
+                    libvirt.libvirtError
+                ) as error:  # a schema error comes in several lines, of which the last says it
+                    reason = str(error).strip().splitlines()[-1]
+                    raise LibvirtError(
+                        f"Nothing was changed. libvirt does not take network {name}: {reason}"
+                    ) from error
         finally:
             scratch.close()
 
@@ -182,13 +198,3 @@ class Libvirt:
 def _get(node: ElementTree.Element, path: str, attribute: str) -> str | None:
     found = node.find(path)
     return None if found is None else found.get(attribute)
-
-
-def _anonymous(document: str) -> str:
-    """The document under a name and an identity that meet nothing else in the test driver."""
-    network = ElementTree.fromstring(document)
-    for tag in ("uuid", "name"):
-        for child in network.findall(tag):
-            network.remove(child)
-    ElementTree.SubElement(network, "name").text = "scratch"
-    return ElementTree.tostring(network, encoding="unicode")

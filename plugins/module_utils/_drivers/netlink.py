@@ -22,7 +22,9 @@ except ImportError:
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-IFF_UP = 1
+IFF_UP = 1  # linux/if.h
+_RTM_DELLINK = 17  # linux/rtnetlink.h
+_NLM_F_REQUEST_ACK = 0x0001 | 0x0004  # linux/netlink.h
 MACVLAN_KINDS = ("macvlan", "macvtap")
 
 
@@ -76,10 +78,11 @@ class Netlink:
         with _errors(f"create {kind} {name} on {link['lower']}"):
             self._handle.link("add", ifname=name, **attributes)
 
-    def add_veth(self, name: str, inner: str, namespace: int, mac: str) -> None:
-        """Make a cable: `name` here, `inner` with that MAC in the namespace of an open descriptor."""
+    def add_veth(self, name: str, mac: str, inner: str, inner_mac: str, namespace: int) -> None:
+        """Make a cable: `name` here, and `inner` in the namespace of an open descriptor."""
         with _errors(f"create link {name}"):
-            self._handle.link("add", ifname=inner, kind="veth", net_ns_fd=namespace, address=mac, peer={"ifname": name})
+            peer = {"ifname": name, "address": mac}
+            self._handle.link("add", ifname=inner, kind="veth", net_ns_fd=namespace, address=inner_mac, peer=peer)
 
     def set_link(self, name: str, **attributes: t.Any) -> None:
         """Change a link: mac, mtu, up, bridge, and kind with mode for macvtap and macvlan."""
@@ -99,7 +102,8 @@ class Netlink:
 
     def delete_link(self, name: str) -> None:
         with _errors(f"delete link {name}"):
-            self._handle.link("del", index=self._index(name))
+            # not "del": pyroute2 0.5 sends flags with that which a newer kernel takes for a bulk deletion
+            self._handle.link((_RTM_DELLINK, _NLM_F_REQUEST_ACK), index=self._index(name))
 
     def add_address(self, name: str, address: str, prefix: int) -> None:
         with _errors(f"give {address}/{prefix} to {name}"):

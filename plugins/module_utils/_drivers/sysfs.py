@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .._core.errors import HostNetError
 
+_IFF_UP = 1  # linux/if.h
 _SIOCBRADDIF = 0x89A2  # linux/sockios.h
 
 
@@ -24,6 +25,7 @@ class Sysfs:
     def __init__(self, root: str = "/") -> None:
         self._links = Path(root, "sys/class/net")
         self._routes = Path(root, "proc/net/route")
+        self._routes6 = Path(root, "proc/net/ipv6_route")
 
     def links(self) -> list[str]:
         return sorted(path.name for path in self._links.iterdir() if (path / "ifindex").exists())
@@ -35,6 +37,10 @@ class Sysfs:
         except (OSError, ValueError):
             return None
 
+    def is_up(self, link: str) -> bool:
+        flags = self.attribute(link, "flags")
+        return bool(flags and int(flags, 16) & _IFF_UP)
+
     def master(self, link: str) -> tuple[str, str] | None:
         """What a link is a port of, as (kind, name)."""
         master = self._links / link / "master"
@@ -45,6 +51,11 @@ class Sysfs:
             if (self._links / link / marker).exists():
                 return kind, name
         return "other device", name
+
+    def ports(self, bridge: str) -> list[str]:
+        """The ports of a bridge."""
+        found = self._links / bridge / "brif"
+        return sorted(path.name for path in found.iterdir()) if found.is_dir() else []
 
     def is_bridge(self, link: str) -> bool:
         return (self._links / link / "bridge").is_dir()
@@ -60,14 +71,27 @@ class Sysfs:
             raise HostNetError(f"Cannot put {link} back on bridge {bridge}: {error.strerror}") from error
 
     def routed_subnets(self) -> list[tuple[str, t.Any]]:
-        """(link, subnet) of each IPv4 network that the host's main table reaches directly."""
+        """(link, subnet) of each network that the host reaches directly."""
         found = []
         for line in self._routes.read_text().splitlines()[1:]:
             link, destination, gateway, *_flags, mask = line.split()[:8]
             prefix = bin(int(mask, 16)).count("1")
-            if int(gateway, 16) == 0 and prefix:
+            if int(gateway, 16) == 0 and prefix and link != "*":  # a blackhole leads nowhere
                 address = ipaddress.IPv4Address(struct.pack("<I", int(destination, 16)))
                 found.append((link, ipaddress.ip_network(f"{address}/{prefix}")))
+        return [*found, *self._ipv6_subnets()]
+
+    def _ipv6_subnets(self) -> list[tuple[str, t.Any]]:
+        found = []
+        for line in self._routes6.read_text().splitlines() if self._routes6.exists() else ():
+            destination, prefix, *_source, gateway, _metric, _references, _use, _flags, link = line.split()
+            subnet = ipaddress.IPv6Network((int(destination, 16), int(prefix, 16)))
+            if (
+                not int(gateway, 16)
+                and 0 < subnet.prefixlen < 128
+                and not (subnet.is_link_local or subnet.is_multicast)
+            ):
+                found.append((link, subnet))
         return found
 
     def default_gateway(self, link: str) -> str | None:

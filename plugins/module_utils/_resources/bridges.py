@@ -77,8 +77,11 @@ class Bridges(Resource):
             if name not in current:
                 found.append(f"There is no bridge {name} on this host; it has {', '.join(current) or 'none'}")
                 continue
+            listed = [port["name"] for port in bridge["ports"]]
             for port in bridge["ports"]:
                 found += _port_problems(name, port, current[name])
+                if listed.count(port["name"]) > 1:
+                    found.append(f"Port {port['name']} of bridge {name} is listed twice; keep one of them")
         if found:
             raise HostNetError("Nothing was changed. " + ". ".join(found) + ".")
 
@@ -115,6 +118,3 @@ def _port_problems(bridge: str, port: State, ports: State) -> Iterator[str]:
     unknown = [flag.name for flag in _FLAGS if flag.name in port and flag.name not in ports[name]]
     if unknown:
         yield f"The kernel or pyroute2 of this host does not know {', '.join(unknown)} of port {name}; leave that out"
-    after = {**ports[name], **port}
-    if after.get("isolated") and after.get("hairpin"):
-        yield f"Port {name} of bridge {bridge} cannot have both hairpin and isolated; turn one off"

@@ -17,7 +17,7 @@ from .._core.state import Step, differences
 from .._drivers.libvirt import connection
 from .._drivers.sysfs import Sysfs
 from . import network_document as document
-from .network_host import ailments, host_problems
+from .network_host import ailments, host_problems, strangers
 from .network_rules import problems
 from .network_updates import partly, updates
 
@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
     from .._drivers.libvirt import Libvirt
 
 _OPTIONS = {field.name for field in document.DOCUMENT}
-_VERBS = ("define", "update", "stop", "undefine", "autostart", "start", "reattach")
+_VERBS = ("remove", "define", "update", "stop", "autostart", "start", "reattach")
 
 
 class LibvirtNetworks(Resource):
@@ -59,7 +59,7 @@ class LibvirtNetworks(Resource):
         self._sysfs = sysfs
         self._policy = params["allow_restart"]
         self._exclusive = params["exclusive"]
-        self._documents: dict[str, str] = {}  #: the document of each network that an edit starts from
+        self._documents: dict[str, str] = {}  #: each network as first seen: what an edit and the way back start from
         self._parked: dict[str, State] = {}  #: the guests of networks that are down for a restart
 
     @classmethod
@@ -81,9 +81,13 @@ class LibvirtNetworks(Resource):
 
     def read(self) -> State:
         found = self._libvirt.networks()
-        self._documents.update({name: network["persistent"] or network["live"] for name, network in found.items()})
+        for name, network in found.items():
+            self._documents.setdefault(name, network["persistent"] or network["live"])
         states = {name: document.network_state(network) for name, network in found.items()}
         for state in states.values():
+            guests = [*state.get("guests", ()), *strangers(state, self._sysfs)]
+            if guests:
+                state["guests"] = guests
             ailing = ailments(state, self._sysfs)
             if ailing:
                 state["ailing"] = ailing
@@ -103,11 +107,10 @@ class LibvirtNetworks(Resource):
             persistent = document.aim_at_document(name, base, desired["xml"])
         else:
             persistent = document.aim(base, {key: value for key, value in desired.items() if key in _OPTIONS})
-        goal = {
-            "state": desired["state"],
-            "autostart": desired.get("autostart", have.get("autostart", False)),
-            "persistent": persistent,
-        }
+        goal = {"state": desired["state"], "autostart": desired.get("autostart", have.get("autostart", False))}
+        only_running = "live" in have and "persistent" not in have
+        if not only_running or goal["autostart"] or goal["state"] == "inactive" or persistent != have["live"]:
+            goal["persistent"] = persistent
         if desired["state"] == "active":
             goal["live"] = self._aim_live(have, persistent)
         return {**goal, **({"guests": have["guests"]} if have.get("guests") else {})}
@@ -124,11 +127,11 @@ class LibvirtNetworks(Resource):
 
     @staticmethod
     def plan(goal: State, current: State) -> list[Step]:
-        """What can be refused without harm comes first; a subnet is free before another network takes it."""
+        """A name, a bridge or a subnet is free before another network takes it."""
         phases: dict[str, list[Step]] = {verb: [] for verb in _VERBS}
         for name, wanted in goal.items():
             for step in _plan(name, wanted, current.get(name)):
-                phases[step.verb].append(step)
+                phases["remove" if wanted is None or step.verb == "undefine" else step.verb].append(step)
         return [step for steps in phases.values() for step in steps]
 
     def apply(self, step: Step) -> None:
@@ -175,14 +178,14 @@ class LibvirtNetworks(Resource):
         changed = {
             name: item
             for name, item in goal.items()
-            if item and item["persistent"] != (current.get(name) or {}).get("persistent")
+            if item and "persistent" in item and item["persistent"] != (current.get(name) or {}).get("persistent")
         }
         version = self._libvirt.version() if changed else (0, 0)
         found = [
             *self._cut_problems(goal, current),
-            *(f"{name}: {text}" for name, item in changed.items() for text in problems(item["persistent"], version)),
-            *host_problems(changed, {**current, **goal}, current, self._sysfs),
+            *(f"{name}: {text}" for name in changed for text in _new_problems(goal[name], current.get(name), version)),
         ]
+        found = found or list(host_problems(changed, {**current, **goal}, current, self._sysfs))
         if found:
             raise HostNetError("Nothing was changed. " + ". ".join(f"Network {text}" for text in found) + ".")
         for name, item in desired.items():
@@ -220,8 +223,15 @@ class LibvirtNetworks(Resource):
         return {"plan": plans, "pending": pending, "warnings": warnings}
 
 
+def _new_problems(wanted: State, current: State | None, version: tuple[int, int]) -> list[str]:
+    """What is wrong, unless libvirt has long taken it."""
+    before = (current or {}).get("persistent")
+    known = set(problems(before, version)) if before else set()
+    return [text for text in problems(wanted["persistent"], version) if text not in known]
+
+
 def _domains(state: State) -> list[str]:
-    return sorted({guest["domain"] for guest in state.get("guests", ())})
+    return sorted({guest["domain"] or guest["tap"] for guest in state.get("guests", ())})
 
 
 def _told(wanted: State, have: State) -> State:
@@ -229,10 +239,10 @@ def _told(wanted: State, have: State) -> State:
     live, aimed = have.get("live"), wanted.get("live")
     calls = updates(live, aimed) if live and aimed else []
     return {
-        "persistent": differences(have.get("persistent", {}), wanted["persistent"]) if wanted and have else [],
+        "persistent": differences(have.get("persistent", {}), wanted.get("persistent", {})) if wanted and have else [],
         "live": [f"{call.command.lower()} {call.entry}" for call in calls or ()],
         "restart": differences(live, aimed) if calls is None else have.get("ailing", []),
-        "pending": differences(aimed, wanted["persistent"]) if aimed else [],
+        "pending": differences(aimed, wanted["persistent"]) if aimed and "persistent" in wanted else [],
     }
 
 
@@ -245,10 +255,14 @@ def _plan(name: str, wanted: State | None, current: State | None) -> Iterator[St
         if "persistent" in have:
             yield Step("undefine", name)
         return
-    if wanted["persistent"] != have.get("persistent"):
-        yield Step("define", name, wanted["persistent"])
-    if wanted["autostart"] != have.get("autostart", False):
-        yield Step("autostart", name, wanted["autostart"])
+    if "persistent" not in wanted:  # it is, or was, only running
+        if "persistent" in have:
+            yield Step("undefine", name)
+    else:
+        if wanted["persistent"] != have.get("persistent"):
+            yield Step("define", name, wanted["persistent"])
+        if wanted["autostart"] != have.get("autostart", False):
+            yield Step("autostart", name, wanted["autostart"])
     yield from _plan_live(name, wanted.get("live"), have)
 
 

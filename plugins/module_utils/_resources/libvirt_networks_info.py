@@ -16,7 +16,7 @@ from .._core.state import differences
 from .._drivers.libvirt import connection
 from .._drivers.sysfs import Sysfs
 from . import network_document as document
-from .network_host import ailments
+from .network_host import ailments, strangers
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,9 @@ class LibvirtNetworksInfo(Query):
         found = self._libvirt.networks()
         missing = sorted(set(self._names) - found.keys())
         if missing:
-            raise HostNetError(f"There is no libvirt network {', '.join(missing)}; this host has {', '.join(found)}")
+            raise HostNetError(
+                f"There is no libvirt network {', '.join(missing)}; this host has {', '.join(found) or 'none'}"
+            )
         chosen = {
             name: document.network_state(network)
             for name, network in sorted(found.items())
@@ -59,7 +61,7 @@ class LibvirtNetworksInfo(Query):
 
     def _details(self, name: str, state: State) -> State:
         live, persistent = state.get("live"), state.get("persistent")
-        guests = state.get("guests", ())
+        guests = [*state.get("guests", ()), *strangers(state, self._sysfs)]
         return {
             "persistent": persistent is not None,
             "live": live,

@@ -33,6 +33,7 @@ _LINK = (
     Field("mtu", type="int"),
     Field("up", type="bool"),
 )
+_MTU_MIN = 68  # what IPv4 asks for (RFC 791), and the kernel's ETH_MIN_MTU
 _NAMES = [field.name for field in _LINK]
 _NEW = {"kind": "macvtap", "mode": "vepa", "up": True}  # vepa is the kernel's own default
 
@@ -123,7 +124,7 @@ class MacvtapLinks(Resource):
             sits = "a macvtap or macvlan link itself" if lower in after else "not on this host"
             yield f"its lower interface {lower} is {sits}"
         else:
-            yield from self._lower_problems(lower)
+            yield from self._lower_problems(lower, wanted)
         if wanted["mode"] == "passthru" and "mac" in wanted and wanted["mac"] != (have or {}).get("mac"):
             yield f"mode passthru shares the MAC address of {lower}; leave mac out, or set it on {lower}"
         if have and _is_other_link(wanted, have) and not self._allow_recreate:
@@ -135,8 +136,12 @@ class MacvtapLinks(Resource):
             if "mac" in wanted and wanted["mac"] == link.get("mac"):
                 yield f"{other} on {lower} has the same MAC address {wanted['mac']}"
 
-    def _lower_problems(self, lower: str) -> Iterator[str]:
-        master = self._others[lower]["master"]
+    def _lower_problems(self, lower: str, wanted: State) -> Iterator[str]:
+        master, most, mac = (self._others[lower][name] for name in ("master", "mtu", "mac"))
+        if "mtu" in wanted and not _MTU_MIN <= wanted["mtu"] <= most:
+            yield f"mtu {wanted['mtu']} has to be from {_MTU_MIN} to the {most} of {lower}"
+        if "mac" in wanted and wanted["mac"] == mac and wanted["mode"] != "passthru":
+            yield f"{lower} itself has the MAC address {mac}"
         if lower == "lo":
             yield "lo carries no Ethernet frames; choose another lower interface"
         if master:

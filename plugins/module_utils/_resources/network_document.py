@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import re
 import typing as t
-from xml.etree import ElementTree
 
 from .._core import canonical, xml
 from .._core.errors import HostNetError
@@ -50,21 +49,21 @@ _NAT = (
 _FORWARD = (
     Field("mode", wire="@mode", choices=FORWARD_MODES),
     Field("managed", type="bool", wire="@managed", implied=False),
-    Field("interfaces", type="list", wire="interface/@dev", canonical=canonical.link_name),
-    Field("pf", wire="pf/@dev", canonical=canonical.link_name),
+    Field("interfaces", type="list", wire="interface/@dev"),
+    Field("pf", wire="pf/@dev"),
     Field("addresses", type="list", wire="address/@pci", canonical=canonical.pci_address),
     Field("driver", wire="driver/@name", choices=("kvm", "vfio")),
     Field("nat", type="dict", wire="nat", fields=_NAT),
 )
 _BRIDGE = (
-    Field("name", wire="@name", canonical=canonical.link_name),
+    Field("name", wire="@name"),
     Field("stp", type="bool", wire="@stp", words=("off", "on")),
     Field("delay", type="int", wire="@delay"),
     Field("mac_table_manager", wire="@macTableManager", choices=("kernel", "libvirt"), implied="kernel"),
     Field("zone", wire="@zone"),
 )
 _DOMAIN = (
-    Field("name", wire="@name", canonical=canonical.domain_name),
+    Field("name", wire="@name"),
     Field("local_only", type="bool", wire="@localOnly", implied=False),
     Field("register", type="bool", wire="@register", implied=False),
 )
@@ -77,7 +76,7 @@ _DNS = (
         wire="forwarder",
         fields=(
             Field("addr", wire="@addr", canonical=canonical.address),
-            Field("domain", wire="@domain", canonical=canonical.domain_name),
+            Field("domain", wire="@domain"),
             Field("port", type="int", wire="@port"),
         ),
     ),
@@ -129,7 +128,7 @@ _LEASE = Field(
 _HOST = (
     Field("ip", wire="@ip", required=True, canonical=canonical.address),
     Field("mac", wire="@mac", canonical=canonical.mac),
-    Field("name", wire="@name", canonical=canonical.domain_name),
+    Field("name", wire="@name"),
     Field("id", wire="@id"),
     _LEASE,
 )
@@ -272,6 +271,8 @@ def decode(document: str) -> State:
 
 def encode(name: str, state: State, document: str = "<network/>") -> str:
     """The document that shows this state; what is not modelled here is kept as it was."""
+    if decode(document) == state:
+        return document
     network = _normal(xml.parse(document))
     xml.encode((Field("name", wire="name"),), {"name": name}, network)
     if network.find(f"forward[@mode='{state['forward']['mode']}']") is None:
@@ -292,10 +293,7 @@ def encode(name: str, state: State, document: str = "<network/>") -> str:
 
 def well_formed(value: str) -> str:
     """The text of a network document."""
-    try:
-        root = xml.parse(value)
-    except ElementTree.ParseError as error:
-        raise ValueError(f"this is not XML: {error}") from None
+    root = xml.parse(value)
     if root.tag != "network":
         raise ValueError(f"this is a <{root.tag}> document; libvirt's networks are <network> documents")
     return value
@@ -327,12 +325,23 @@ def aim(current: State | None, desired: State) -> State:
     base = dict(current or {"forward": {"mode": "none"}})
     mode = desired.get("forward", {}).get("mode") or base["forward"]["mode"]
     if mode != base["forward"]["mode"]:
-        base["forward"] = {"mode": mode}
+        pool = {"interfaces"} if {mode, base["forward"]["mode"]} <= {*MACVTAP_MODES} else set()
+        base["forward"] = {**{key: value for key, value in base["forward"].items() if key in pool}, "mode": mode}
     goal = _merge(base, desired)
     if current and place(goal) != place(current):
         lost = {*MISPLACED[place(goal)], "bridge"}
         goal = _merge({name: value for name, value in base.items() if name not in lost}, desired)
-    return goal
+    return _with_identity(goal, current)
+
+
+def _with_identity(goal: State, current: State | None) -> State:
+    """What libvirt makes up where nothing is said stays as it has made it up."""
+    if current and place(goal) == place(current) == OWN_BRIDGE:
+        made_up = {"name": current.get("bridge", {}).get("name", ""), "stp": True, "delay": 0}
+        had = {key: value for key, value in made_up.items() if key in current.get("bridge", {})}
+        goal["bridge"] = {**had, **goal.get("bridge", {})}
+        goal.setdefault("mac", current.get("mac", ""))
+    return tidy(DOCUMENT, goal)
 
 
 def aim_at_document(name: str, current: State | None, given: str) -> State:
@@ -340,11 +349,7 @@ def aim_at_document(name: str, current: State | None, given: str) -> State:
     title = xml.parse(given).findtext("name")
     if title not in (None, name):
         raise HostNetError(f"networks[{name}].xml is the document of network {title}; give both the same name")
-    goal = decode(given)
-    if current and place(current) == place(goal) == OWN_BRIDGE:
-        goal["bridge"] = {**current.get("bridge", {}), **goal.get("bridge", {})}
-        goal.setdefault("mac", current.get("mac", ""))
-    return tidy(DOCUMENT, goal)
+    return _with_identity(decode(given), current)
 
 
 def _merge(base: State, desired: State) -> State:
@@ -373,7 +378,7 @@ def _normal(network: Element) -> Element:
         node.attrib.pop("family", None)
         netmask = node.attrib.pop("netmask", None)
         if netmask:
-            node.set("prefix", str(ipaddress.ip_network(f"0.0.0.0/{netmask}").prefixlen))
+            node.set("prefix", str(bin(int(ipaddress.ip_address(netmask))).count("1")))
         if "prefix" not in node.attrib:
             node.set("prefix", str(_classful(node.get("address", "0.0.0.0"))))  # noqa: S104
     for forward in network.findall("forward"):

@@ -31,18 +31,36 @@ def ailments(state: State, sysfs: Sysfs) -> list[str]:
     ]
 
 
+def strangers(state: State, sysfs: Sysfs) -> list[State]:
+    """Ports of a network's own bridge that libvirt has no record of: containers, or guests that name the bridge."""
+    live = state.get("live")
+    if not live or document.place(live) != document.OWN_BRIDGE:
+        return []
+    bridge, known = live["bridge"]["name"], [guest["tap"] for guest in state.get("guests", ())]
+    # libvirt before 7.1 gives its bridge a port of its own
+    others = [port for port in sysfs.ports(bridge) if port not in (*known, f"{bridge}-nic")]
+    return [{"domain": None, "mac": None, "tap": port} for port in others]
+
+
 def host_problems(changed: State, after: State, current: State, sysfs: Sysfs) -> Iterator[str]:
     """Why changed networks cannot be on this host, among all that will be there."""
+    bridges = {(item.get("live") or {}).get("bridge", {}).get("name") for item in current.values()}
+    strange = set(sysfs.links()) - bridges if changed else set()
     for name, item in changed.items():
-        for text in (*_device_problems(item["persistent"], sysfs), *_pool_problems(name, item["persistent"], after)):
+        for text in (
+            *_device_problems(item["persistent"], sysfs, strange),
+            *_pool_problems(name, item["persistent"], after),
+        ):
             yield f"{name}: {text}"
-    yield from _overlaps(changed, after)
+    yield from _overlaps(changed, after, current)
     yield from _host_overlaps(changed, current, sysfs)
 
 
-def _device_problems(state: State, sysfs: Sysfs) -> Iterator[str]:
+def _device_problems(state: State, sysfs: Sysfs, strange: set[str]) -> Iterator[str]:
     forward, place = state["forward"], document.place(state)
     links = sysfs.links() if place != document.OWN_BRIDGE or forward.get("interfaces") else []
+    if place == document.OWN_BRIDGE and state.get("bridge", {}).get("name") in strange:
+        yield f"there is an interface {state['bridge']['name']} on this host already; give the bridge another name"
     have = ", ".join(link for link in links if link != "lo")
     pf = [forward["pf"]] if "pf" in forward else []
     for uplink in (*forward.get("interfaces", ()), *pf):
@@ -80,7 +98,7 @@ def _pool_problems(name: str, state: State, after: State) -> Iterator[str]:
                 yield f"{uplink} is in network {other} too, and mode passthrough takes an interface for itself"
 
 
-def _overlaps(changed: State, after: State) -> Iterator[str]:
+def _overlaps(changed: State, after: State, current: State) -> Iterator[str]:
     """Pairs of networks that are to be up together and share addresses or a bridge, at least one of them changed."""
     up = {
         name: item for name, item in after.items() if item and (name in changed or "live" in item or item["autostart"])
@@ -92,11 +110,19 @@ def _overlaps(changed: State, after: State) -> Iterator[str]:
             first, second = (name, other) if name in changed else (other, name)
             if first not in changed:
                 continue
-            for subnet, taken in _shared(document.subnets(documents[first]), document.subnets(documents[second])):
+            for subnet, taken in _shared(
+                _new_subnets(changed[first], current.get(first)), document.subnets(documents[second])
+            ):
                 yield f"{first}: {subnet} overlaps {taken} of network {second}"
             bridge = _own_bridge(documents[first])
             if bridge and bridge == _own_bridge(documents[second]):
                 yield f"{first}: bridge {bridge} is that of network {second}; give it another name"
+
+
+def _new_subnets(wanted: State, current: State | None) -> list[t.Any]:
+    """The subnets that a network does not have yet; what it has works, or fails for other reasons."""
+    before = document.subnets((current or {}).get("persistent", {}))
+    return [subnet for subnet in document.subnets(wanted["persistent"]) if subnet not in before]
 
 
 def _own_bridge(state: State) -> str | None:
@@ -109,7 +135,7 @@ def _host_overlaps(changed: State, current: State, sysfs: Sysfs) -> Iterator[str
     bridges = {((item or {}).get("live") or {}).get("bridge", {}).get("name") for item in current.values()}
     routed = [(link, subnet) for link, subnet in sysfs.routed_subnets() if link not in bridges]
     for name, item in changed.items():
-        for subnet, taken in _shared(document.subnets(item["persistent"]), [subnet for _link, subnet in routed]):
+        for subnet, taken in _shared(_new_subnets(item, current.get(name)), [subnet for _link, subnet in routed]):
             link = next(link for link, subnet in routed if subnet == taken)
             yield f"{name}: {subnet} overlaps {taken}, which this host reaches through {link}"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from .._core import canonical
 from .network_document import HOST_BRIDGE, HOSTDEV, MISPLACED, OWN_BRIDGE, ROUTED_MODES, UPLINK, place
 
 if t.TYPE_CHECKING:
@@ -31,6 +32,7 @@ PARAMETERS = {
     "midonet": ("interfaceid",),
 }
 LIMITS = {"managerid": (1, 255), "typeid": (0, 0xFFFFFF), "typeidversion": (0, 255)}
+_RANGE_MAX = 65535  # libvirt's virSocketAddrGetRange
 PROFILE_MAX = 39  # libvirt's LIBVIRT_IFLA_VF_PORT_PROFILE_MAX, less its end
 
 
@@ -40,6 +42,7 @@ def problems(state: State, version: tuple[int, int]) -> Iterator[str]:
     for name in MISPLACED[where]:
         if state.get(name) and not (where == OWN_BRIDGE and name == "vlan" and version >= (11, 0)):
             yield f"{name} cannot go with mode {state['forward']['mode']}, where guests sit on {where}"
+    yield from _name_problems(state)
     yield from _forward_problems(state["forward"], where)
     if where == OWN_BRIDGE:
         yield from _own_bridge_problems(state, version)
@@ -57,6 +60,19 @@ def problems(state: State, version: tuple[int, int]) -> Iterator[str]:
     ):
         for text in (*_virtualport_problems(holder.get("virtualport", {})), *_vlan_problems(holder.get("vlan", {}))):
             yield prefix + text
+
+
+def _name_problems(state: State) -> Iterator[str]:
+    forward = state["forward"]
+    devices = [("forward.interfaces", name) for name in forward.get("interfaces", ())]
+    named = [("bridge.name", state.get("bridge", {}).get("name")), ("forward.pf", forward.get("pf")), *devices]
+    for path, name in named:
+        try:
+            canonical.link_name(name) if name is not None else None
+        except ValueError as error:
+            yield f"{path}: {error}"
+    if "lo" in forward.get("interfaces", ()):
+        yield "lo leads to no network; name the interface towards the LAN in forward.interfaces"
 
 
 def _find(state: t.Any, path: str) -> bool:
@@ -93,6 +109,9 @@ def _own_bridge_problems(state: State, version: tuple[int, int]) -> Iterator[str
     mode = state["forward"]["mode"]
     if mode in ROUTED_MODES and not state.get("ips") and not (mode == "open" and version >= (10, 8)):
         yield f"mode {mode} needs an address in ips"
+    given = [ip["address"] for ip in state.get("ips", ())]
+    for address in sorted({address for address in given if given.count(address) > 1}):
+        yield f"{address} is listed twice in ips"
     for ip in state.get("ips", ()):
         yield from _ip_problems(ip)
     for family in (4, 6):
@@ -126,6 +145,8 @@ def _ip_problems(ip: State) -> Iterator[str]:
     if not 1 <= ip["prefix"] <= address.max_prefixlen:
         yield f"{address}/{ip['prefix']}: the prefix has to be from 1 to {address.max_prefixlen}"
         return
+    if address.is_loopback or address.is_multicast or address.is_unspecified or address.is_reserved:
+        yield f"{address} cannot be the address of a host on a network"
     subnet = ipaddress.ip_network(f"{address}/{ip['prefix']}", strict=False)
     if subnet.num_addresses > 2 and address == subnet.network_address:
         yield f"{address} is the network's own address; give the host one inside {subnet}"
@@ -145,6 +166,10 @@ def _range_problems(ip: State, subnet: t.Any) -> Iterator[str]:
             yield f"DHCP range {start} to {end}: {' and '.join(outside)} is outside of {subnet}"
         elif start > end:
             yield f"DHCP range {start} to {end} is reversed"
+        elif int(end) - int(start) >= _RANGE_MAX:
+            yield f"DHCP range {start} to {end} is too large; libvirt takes {_RANGE_MAX} addresses"
+        elif start == subnet.network_address or (end == subnet.broadcast_address and subnet.version == 4):
+            yield f"DHCP range {start} to {end} contains an address that no guest can have in {subnet}"
         elif start <= t.cast("t.Any", ipaddress.ip_address(ip["address"])) <= end:
             yield f"DHCP range {start} to {end} contains the host's own address {ip['address']}"
         elif any(start <= last and first <= end for first, last in taken):
@@ -158,9 +183,11 @@ def _host_problems(ip: State, subnet: t.Any) -> Iterator[str]:
     for host in hosts:
         if ipaddress.ip_address(host["ip"]) not in subnet:
             yield f"DHCP host {host['ip']} is outside of {subnet}"
+        elif host["ip"] == ip["address"]:
+            yield f"DHCP host {host['ip']} has the host's own address"
         if not host.keys() & {"mac", "name", "id"}:
             yield f"DHCP host {host['ip']} needs a mac, a name or an id"
-    for what in ("ip", "mac", "name", "id"):
+    for what in ("ip", "mac", "id"):
         given = [host[what] for host in hosts if what in host]
         for value in sorted({value for value in given if given.count(value) > 1}):
             yield f"{given.count(value)} DHCP hosts have the same {what} {value}"

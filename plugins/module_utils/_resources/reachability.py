@@ -15,7 +15,7 @@ import time
 import typing as t
 from contextlib import ExitStack, contextmanager
 
-from .._core import modes, packets
+from .._core import canonical, modes, packets
 from .._core.errors import HostNetError
 from .._core.field import Field
 from .._core.resource import Query
@@ -33,7 +33,7 @@ if t.TYPE_CHECKING:
 
 NOBODYS = "198.18.0.0/15"  # for benchmarks, used in no network (RFC 2544)
 _FORWARDING = "3"  # BR_STATE_FORWARDING, linux/if_bridge.h
-_FORWARDING_SECONDS = 8.0  # twice the forward delay of 2 s that the kernel holds an STP bridge to, and some
+_PATIENCE = 4.0  # seconds beyond the two forward delays for which a bridge with STP keeps a new port silent
 
 
 class Reachability(Query):
@@ -43,7 +43,7 @@ class Reachability(Query):
     options = (
         URI,
         Field("networks", type="list", required=True, fields=(Field("name", required=True), Field("mode"))),
-        Field("lan_peer"),
+        Field("lan_peer", canonical=canonical.ipv4_address),
     )
 
     def __init__(self, netlink_: Netlink, found: State, params: State, *, writable: bool) -> None:
@@ -82,28 +82,38 @@ class Reachability(Query):
             return {**place, "obstacle": f"the mode of network {name} cannot be measured yet"}
         if item.get("mode") not in (None, mode):
             place["obstacle"] = f"network {name} is {mode} on this host, where the inventory says {item['mode']}"
+            place["waits"] = modes.mode_of(found.get("persistent", live)) == item["mode"]
         on_uplink = modes.MODES[mode].role == "macvtap"
         place["lower"] = live["forward"]["interfaces"][0] if on_uplink else live["bridge"]["name"]
         place["uplink"] = place["lower"] if on_uplink else None
         place["mode"] = item.get("mode") or mode
         if self._sysfs.attribute(place["lower"], "ifindex") is None:
             place["obstacle"] = f"the interface {place['lower']} of network {name} is gone"
+        elif not self._sysfs.is_up(place["lower"]):
+            place["obstacle"] = f"the interface {place['lower']} of network {name} is down; set it up"
         return place
 
     def _probe(self, place: State, stack: ExitStack) -> Probe | None:
         if place["obstacle"] or not self._writable:
             return None
         kind = MacvtapProbe if place["uplink"] else BridgeProbe
-        return kind(self._netlink, self._sysfs, place, self._params.get("lan_peer"), stack)
+        try:
+            return kind(self._netlink, self._sysfs, place, self._params.get("lan_peer"), stack)
+        except HostNetError as error:  # the other networks can be measured all the same
+            place["obstacle"] = f"network {place['name']} takes no probe: {error}"
+            return None
 
     def _wait_for_bridges(self, probes: list[Probe]) -> None:
         """A bridge that runs STP keeps a new port silent for a few seconds."""
-        deadline = time.monotonic() + _FORWARDING_SECONDS
-        ports = [port for probe in probes for port in probe.ports]
-        while any(self._sysfs.attribute(port, "brport/state") != _FORWARDING for port in ports):
-            if time.monotonic() > deadline:
-                raise HostNetError(f"The bridge ports {', '.join(ports)} did not start forwarding")
-            time.sleep(0.05)
+        began = time.monotonic()
+        for probe in probes:
+            for port in probe.ports:
+                # forward_delay is in hundredths of a second
+                delay = int(self._sysfs.attribute(port, "brport/bridge/bridge/forward_delay") or 0) / 100
+                while self._sysfs.attribute(port, "brport/state") != _FORWARDING:
+                    if time.monotonic() > began + 2 * delay + _PATIENCE:
+                        raise HostNetError(f"The bridge did not let {port} forward in {2 * delay + _PATIENCE:.0f} s")
+                    time.sleep(0.05)
 
     def _compare(self, place: State, probe: Probe | None) -> State:
         mode = modes.MODES.get(place["mode"])
@@ -123,26 +133,27 @@ class Reachability(Query):
             "name": place["name"],
             "mode": place["mode"],
             "measured": probe is not None,
+            "pending": place.get("waits", False),
             "reflects": reflects,
             "guest_to_guest_known_mac": measured.get("guest_to_guest_known_mac"),
             "directions": directions,
-            "broken": [place["obstacle"]] if place["obstacle"] else _sentences(place, reasons),
+            "broken": _sentences(place, reasons),
         }
 
     def _reason(self, direction: str, place: State, seen: bool, reflects: bool | None) -> str:
-        uplink = place["uplink"]
-        if seen:
-            return "libvirt's firewall rules are not in place; restart the network or libvirtd"
-        if uplink and self._sysfs.attribute(uplink, "carrier") == "0":
-            return f"{uplink} has no carrier"
-        if reflects is False and "lan" not in direction:
-            return (
-                f"the switch behind {uplink} does not reflect frames; turn on reflective relay (hairpin) at its port, "
-                "or use macvtap_bridge"
-            )
-        if "lan" in direction:
-            return f"{self._params.get('lan_peer') or 'the default gateway'} does not answer from the LAN"
-        return "no frame arrived"
+        """The likely cause, and the next step; the first that applies."""
+        uplink, peer = place["uplink"], self._params.get("lan_peer") or "the default gateway"
+        relay = "turn on reflective relay (hairpin) at its port, or use macvtap_bridge"
+        lan, routed = "lan" in direction, place["mode"] in ("routed", "open")
+        reasons = (
+            (seen, "libvirt's firewall rules are not in place; restart the network or libvirtd"),
+            (uplink and self._sysfs.attribute(uplink, "carrier") == "0", f"{uplink} has no carrier"),
+            (reflects is False and not lan, f"the switch behind {uplink} does not reflect frames; {relay}"),
+            (direction == "guest_to_lan" and routed, f"{peer} does not answer; the LAN needs a route to the subnet"),
+            (routed and lan, "the host does not forward it; see net.ipv4.ip_forward and the firewall"),
+            (lan, f"{peer} does not answer from the LAN"),
+        )
+        return next((reason for applies, reason in reasons if applies), "no frame arrived")
 
 
 class Probe:
@@ -226,27 +237,33 @@ class BridgeProbe(Probe):
 
     def _connect(self, name: str, mac: str, namespace: int) -> None:
         outer = f"{name}p"
-        self._netlink.add_veth(outer, name, namespace, mac)
+        self._netlink.add_veth(outer, frames.random_mac(), name, mac, namespace)
         self._netlink.set_link(outer, bridge=self._place["lower"], up=True)
         self.ports.append(outer)
 
     def _measure_lan(self) -> Measured:
-        subnet = next((ip for ip in self._place["live"].get("ips", ()) if ":" not in ip["address"]), None)
+        ips = self._place["live"].get("ips", ())
+        subnet = next((ip for ip in ips if ":" not in ip["address"]), None)
+        if ips and subnet is None:  # the probe speaks IPv4
+            return {}
         guest = self._guests[0]
         gateway = self._finds(guest, subnet["address"]) if subnet else None
         if subnet is None or gateway is None:  # guests without a way to any other subnet
             return {"guest_to_lan": False, "lan_to_guest": False}
-        guest.ip = self._free_address(subnet)
+        free = self._free_address(subnet)
+        if free is None:
+            return {}
+        guest.ip = free
         return {"guest_to_lan": self._reaches_lan(guest, gateway), "lan_to_guest": self._reached_from_lan(guest)}
 
-    def _free_address(self, subnet: State) -> str:
+    def _free_address(self, subnet: State) -> str | None:
         """The last address of the subnet that nobody answers for."""
         network = ipaddress.ip_network(f"{subnet['address']}/{subnet['prefix']}", strict=False)
         for number in range(2, min(network.num_addresses, 256)):
             address = str(network[-number])
             if address != subnet["address"] and self._finds(self._guests[1], address) is None:
                 return address
-        raise HostNetError(f"No address in {network} is free for a probe")
+        return None
 
     def _reaches_lan(self, guest: frames.Endpoint, gateway: str) -> bool | None:
         peer = self._lan_peer
@@ -256,17 +273,19 @@ class BridgeProbe(Probe):
         request = packets.echo_request(guest.mac, gateway, guest.ip, peer, cookie)
         return frames.ask(request, guest, guest, _echo_reply_with(cookie), self._guests) is not None
 
-    def _reached_from_lan(self, guest: frames.Endpoint) -> bool:
+    def _reached_from_lan(self, guest: frames.Endpoint) -> bool | None:
         """A stand-in for a host on the LAN: behind a link of its own, whose packets this host has to forward."""
         namespace = self._stack.enter_context(frames.namespace())
         name, mac = f"hn{secrets.token_hex(5)}", frames.random_mac()
         near, far = _nobodys_pair()
-        self._netlink.add_veth(f"{name}p", name, namespace, mac)
+        self._netlink.add_veth(f"{name}p", frames.random_mac(), name, mac, namespace)
         self._netlink.add_address(f"{name}p", near, 30)
         self._netlink.set_link(f"{name}p", up=True)
         outside = self._stack.enter_context(frames.endpoint_in(namespace, name, mac, far))
         cookie = os.urandom(8)
-        here = self._sysfs.attribute(f"{name}p", "address") or ""
+        here = self._finds(outside, near)
+        if here is None:  # the host does not even answer the stand-in, so silence would prove nothing
+            return None
         request = packets.echo_request(mac, here, far, guest.ip, cookie)
         crowd = [*self._guests, outside]
         return frames.ask(request, outside, outside, _echo_reply_with(cookie), crowd) is not None
@@ -303,6 +322,8 @@ def _verdict(promise: str, seen: bool | None, reflects: bool | None) -> State:
 
 def _sentences(place: State, reasons: dict[str, str]) -> list[str]:
     """One sentence for each reason, naming all that no longer holds because of it."""
+    if place["obstacle"]:
+        return [] if place.get("waits") else [place["obstacle"]]
     told = []
     for reason in dict.fromkeys(reasons.values()):
         broken = [modes.DIRECTIONS[direction] for direction, why in reasons.items() if why == reason]

@@ -44,6 +44,8 @@ class ReflectiveRelay(Query):
         return {"interfaces": {name: self._probe(name) for name in self._interfaces}}
 
     def _probe(self, name: str) -> State:
+        if name == "lo":
+            return {"reflects": None, "reason": "lo leads to no switch"}
         if self._sysfs.attribute(name, "carrier") != "1":
             return {"reflects": None, "reason": f"{name} is down or has no carrier, so nothing can be told"}
         reflects = frames.reflects(name)
