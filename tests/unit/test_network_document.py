@@ -66,6 +66,7 @@ def test_decode_tells_the_mode_even_where_libvirt_does_not(text, forward):
     assert document.decode(text) == {"forward": forward}
 
 
+HOSTDEV = {"forward": {"mode": "hostdev", "managed": True, "addresses": ["0000:01:10.0"], "driver": "vfio"}}
 EDITS = [
     {},
     {"forward": {"mode": "nat", "interfaces": []}},
@@ -79,6 +80,13 @@ EDITS = [
     {"ips": [{"address": "192.168.150.1", "prefix": 24, "dhcp": {"hosts": [], "ranges": []}}]},
     {"ips": [{"address": "10.0.0.1", "prefix": 8}, {"address": "2001:db8::1", "prefix": 64}]},
     {"ips": []},
+    HOSTDEV,
+    {"forward": {"mode": "passthrough", "interfaces": [], "pf": "up0"}},
+    {
+        "forward": {"mode": "bridge", "interfaces": []},
+        "bridge": {"name": "br0"},
+        "vlan": {"tags": [{"id": 5}, {"id": 6}]},
+    },
 ]
 
 

@@ -132,10 +132,9 @@ class Libvirt:
                 try:
                     flags = libvirt.VIR_NETWORK_DEFINE_VALIDATE
                     scratch.networkDefineXMLFlags(document, flags).undefine()
-                except (
-                    libvirt.libvirtError
-                ) as error:  # a schema error comes in several lines, of which the last says it
-                    reason = str(error).strip().splitlines()[-1]
+                except libvirt.libvirtError as error:
+                    lines = str(error).strip().splitlines()  # of a schema error, the second line says what it is
+                    reason = lines[min(1, len(lines) - 1)]
                     raise LibvirtError(
                         f"Nothing was changed. libvirt does not take network {name}: {reason}"
                     ) from error

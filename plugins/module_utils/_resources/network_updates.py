@@ -50,6 +50,15 @@ SECTIONS = (
 )
 
 
+def how(path: str) -> str:
+    """How an option of a running network changes, for a person to read."""
+    return (
+        "live"
+        if any(path == section.path or path.startswith(f"{section.path}.") for section in SECTIONS)
+        else "restart"
+    )
+
+
 def updates(have: State, want: State) -> list[Update] | None:
     """The calls that turn one running network into another, deletions first; None where only a restart does."""
     if _fixed(have) != _fixed(want):
