@@ -7,7 +7,7 @@ COLLECTIONS := $(CURDIR)/.cache
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test lint unit kernel fleet molecule sanity lab lab-down lab-hairpin packages clean
+.PHONY: help demo test lint unit kernel debian13 fleet molecule sanity lab lab-down lab-hairpin packages clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,7 +18,7 @@ demo: packages .venv/ansible ## three hosts, three modes, one playbook, proven b
 test: packages .venv/tests ## everything; ends with how many passed
 	@$(SUDO) env "PATH=$$PATH" tests/run.py
 
-lint unit kernel fleet molecule sanity: packages .venv/tests ## one part of the tests
+lint unit kernel debian13 fleet molecule sanity: packages .venv/tests ## one part of the tests
 	@$(SUDO) env "PATH=$$PATH" tests/run.py $@
 
 lab: packages ## start LAB_HOSTS lab hosts (3) and write .lab/inventory.yml

@@ -29,6 +29,7 @@ class Suite(t.NamedTuple):
     commands: tuple[str, ...]
     passed: str = ""
     lab: int = 0  #: lab hosts that it needs
+    root: Path | None = None  #: where their distribution is, if it is another one
 
 
 SUITES = {
@@ -36,6 +37,11 @@ SUITES = {
     "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab=4),
     "kernel": Suite(
         (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/kernel.xml",), lab=1
+    ),
+    "debian13": Suite(
+        (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/debian13.xml",),
+        lab=1,
+        root=ROOT / ".cache/debian13",
     ),
     "sanity": Suite(("tests/sanity/run.sh",), passed=r"^Running sanity test \"(.*)\""),
     "lint": Suite(
@@ -68,10 +74,12 @@ def run(name: str) -> Outcome:
         "LAB_DIR": str(ROOT / f".lab-{name}"),
         "MOLECULE_GLOB": "molecule/*/molecule.yml",
         "PYTHONDONTWRITEBYTECODE": "1",
+        **({"LAB_ROOT": str(suite.root)} if suite.root else {}),
     }
     codes = []
     with open(log, "w", encoding="utf-8") as file:
-        before = (f"{LAB} up {suite.lab}",) if suite.lab else ()
+        distribution = (f"tests/lab/debian13.sh {suite.root}",) if suite.root else ()
+        before = (*distribution, f"{LAB} up {suite.lab}") if suite.lab else ()
         after = (f"{LAB} down",) if suite.lab else ()
         for command in (*before, *suite.commands, *after):
             file.write(f"$ {command}\n")

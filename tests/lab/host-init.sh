@@ -1,9 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PID 1 of a lab host: gives it its own /dev, /run, libvirt state, libvirtd and sshd.
-# usage (inside fresh network, mount, pid and uts namespaces): host-init.sh NAME LAB_DIR
+# usage (inside fresh network, mount, pid and uts namespaces): host-init.sh NAME LAB_DIR [ROOT]
+# With ROOT, a directory with another distribution, the host is one of that distribution.
 set -eu
-name=$1 lab=$2 home=$2/hosts/$1 here=$(dirname "$0")
+name=$1 lab=$2 home=$2/hosts/$1 here=$(cd "$(dirname "$0")" && pwd)
+
+if [ -n "${3:-}" ]; then
+    top=$(mktemp -d)
+    mount -t tmpfs lab "$top"
+    mkdir "$top/upper" "$top/work" "$top/root"
+    mount -t overlay lab -o "lowerdir=$3,upperdir=$top/upper,workdir=$top/work" "$top/root"
+    for path in /proc /sys /dev "$lab" "$(cd "$here/../.." && pwd)"; do
+        mkdir -p "$top/root$path"
+        mount --rbind "$path" "$top/root$path"
+    done
+    exec chroot "$top/root" /bin/bash "$here/host-init.sh" "$name" "$lab"
+fi
 
 read -r pid _ </proc/self/stat # seen from outside: /proc is still the outer one
 echo "$pid" >"$home/pid"

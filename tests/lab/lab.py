@@ -9,6 +9,7 @@
     lab.py status              what is running
 
 The lab directory is $LAB_DIR, or .lab in the current directory.  Labs of different directories do not meet.
+With $LAB_ROOT, a directory that holds a distribution (see debian13.sh), the hosts are of that distribution.
 """
 
 from __future__ import annotations
@@ -118,7 +119,13 @@ class Lab:
         home = self.dir / "hosts" / name
         command = ["ip", "netns", "exec", self.namespace(name)]
         command += ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--propagation", "private"]
-        command += ["bash", str(HERE / "host-init.sh"), name, str(self.dir)]
+        command += [
+            "bash",
+            str(HERE / "host-init.sh"),
+            name,
+            str(self.dir),
+            *filter(None, [os.environ.get("LAB_ROOT")]),
+        ]
         with open(home / "log", "w") as log:
             subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
@@ -195,7 +202,7 @@ class Lab:
         pid = self._init(name)
         if pid is None:
             raise SystemExit(f"lab: there is no host {name}; running: {', '.join(self.hosts()) or 'none'}")
-        return ["nsenter", "-t", str(pid), "-m", "-n", "-p", "-u", "--wd=" + os.getcwd(), "--", *command]
+        return ["nsenter", "-t", str(pid), "-m", "-n", "-p", "-u", "-r", "--", "env", "-C", os.getcwd(), *command]
 
 
 def main() -> None:

@@ -1,0 +1,11 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Make the root directory of a Debian 13 host, with libvirt 11.3, once: debian13.sh DIRECTORY
+set -eu
+[ -e "$1/etc/debian_version" ] && exit 0
+packages=dnsmasq-base,iproute2,iptables,libvirt-daemon,libvirt-daemon-driver-network,libvirt-daemon-driver-qemu
+packages=$packages,openssh-server,procps,python3-hypothesis,python3-libvirt,python3-pyroute2,python3-pytest,qemu-system-x86
+rm -rf "$1.new"
+mkdir -p "$(dirname "$1")"
+mmdebstrap --quiet --variant=apt --include="$packages" trixie "$1.new"
+mv "$1.new" "$1"
