@@ -7,7 +7,7 @@ COLLECTIONS := $(CURDIR)/.cache
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test lint unit kernel debian13 fleet molecule sanity lab lab-down lab-hairpin packages clean
+.PHONY: help demo test bench lint unit kernel debian13 fleet molecule sanity lab lab-down lab-hairpin packages clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,9 @@ test: packages .venv/tests ## everything; ends with how many passed
 
 lint unit kernel debian13 fleet molecule sanity: packages .venv/tests ## one part of the tests
 	@$(SUDO) env "PATH=$$PATH" tests/run.py $@
+
+bench: packages .venv/ansible ## compare with the leading peer, side by side, as ratios; BENCH="1 10 100" networks
+	@$(SUDO) env "PATH=$$PATH" tests/bench.py $(BENCH)
 
 lab: packages ## start LAB_HOSTS lab hosts (3) and write .lab/inventory.yml
 	@$(SUDO) tests/lab/lab.py up $(LAB_HOSTS)

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "tests/output"
 PLUGINS = "plugins/module_utils plugins/modules plugins/plugin_utils plugins/filter plugins/doc_fragments"
 LAB = "tests/lab/lab.py"
+GUEST = f"tests/lab/guest.sh {ROOT / '.cache/guest'}"
 
 
 class Suite(t.NamedTuple):
@@ -36,10 +37,10 @@ SUITES = {
     "molecule": Suite(("molecule test --all",), passed=r"^(?!default)(\w+) +: actions=\d+ .* failed=0"),
     "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab=4),
     "kernel": Suite(
-        (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/kernel.xml",), lab=1
+        (GUEST, f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/kernel.xml"), lab=1
     ),
     "debian13": Suite(
-        (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/debian13.xml",),
+        (GUEST, f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/debian13.xml"),
         lab=1,
         root=ROOT / ".cache/debian13",
     ),

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Install what lab hosts and tests need from the distribution.  Nothing of it starts a libvirtd on this machine.
 set -eu
-packages="dnsmasq-base iproute2 iptables libvirt-daemon libvirt-daemon-driver-qemu mmdebstrap netcat-openbsd openssh-client
-    openssh-server python3-libvirt python3-hypothesis python3-pyroute2 python3-pytest python3-venv qemu-system-x86 util-linux"
+packages="busybox-static cpio dnsmasq-base iproute2 iptables libvirt-daemon libvirt-daemon-driver-qemu mmdebstrap netcat-openbsd openssh-client
+    openssh-server python3-hypothesis python3-libvirt python3-lxml python3-pyroute2 python3-pytest python3-venv qemu-system-x86 util-linux"
 fedora="dnsmasq iproute iptables-nft libvirt-daemon libvirt-daemon-driver-network libvirt-daemon-driver-qemu netcat
-    openssh-clients openssh-server python3-libvirt python3-hypothesis python3-pyroute2 python3-pytest qemu-system-x86-core util-linux"
+    openssh-clients openssh-server python3-hypothesis python3-libvirt python3-lxml python3-pyroute2 python3-pytest qemu-system-x86-core util-linux"
 
 if ! command -v apt-get >/dev/null; then
     for command in libvirtd dnsmasq ip nc sshd qemu-system-x86_64 nsenter; do

@@ -60,15 +60,20 @@ class Sysfs:
     def is_bridge(self, link: str) -> bool:
         return (self._links / link / "bridge").is_dir()
 
-    def enslave(self, link: str, bridge: str, *, isolated: bool) -> None:
-        """Make a link a port of a bridge, without any library."""
+    def enslave(self, links: list[str], bridge: str, *, isolated: bool) -> None:
+        """Make links ports of a bridge, without any library, and without the silence that STP asks of new ports."""
+        stp = self._links / bridge / "bridge/stp_state"
         try:
+            state = stp.read_text()
+            stp.write_text("0")  # a port that forwards goes on doing so when STP comes back
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-                index = socket.if_nametoindex(link)
-                fcntl.ioctl(control, _SIOCBRADDIF, struct.pack("16si20x", bridge.encode(), index))
-            (self._links / link / "brport/isolated").write_text(str(int(isolated)))
+                for link in links:
+                    index = socket.if_nametoindex(link)
+                    fcntl.ioctl(control, _SIOCBRADDIF, struct.pack("16si20x", bridge.encode(), index))
+                    (self._links / link / "brport/isolated").write_text(str(int(isolated)))
+            stp.write_text(state)
         except OSError as error:
-            raise HostNetError(f"Cannot put {link} back on bridge {bridge}: {error.strerror}") from error
+            raise HostNetError(f"Cannot put {', '.join(links)} back on bridge {bridge}: {error.strerror}") from error
 
     def routed_subnets(self) -> list[tuple[str, t.Any]]:
         """(link, subnet) of each network that the host reaches directly."""

@@ -152,20 +152,18 @@ class LibvirtNetworks(Resource):
             self._parked[name] = {"ports": self._libvirt.network_ports(name), "guests": guests}
         self._libvirt.stop_network(name)
 
-    def _start(self, name: str, _state: None) -> None:
+    def _start(self, name: str, wanted: State) -> None:
         self._libvirt.start_network(name)
         parked = self._parked.pop(name, None)
-        if parked:
+        if parked:  # first what the guests notice
+            self._reattach(name, {"guests": parked["guests"], "live": wanted})
             self._libvirt.reclaim_network_ports(name, parked["ports"])
-            self._reattach(name, parked["guests"])
 
-    def _reattach(self, name: str, guests: list[State]) -> None:
+    def _reattach(self, _name: str, state: State) -> None:
         """Put the taps of guests back on the network's bridge; libvirt itself only does so when it starts."""
-        live = document.decode(self._libvirt.networks()[name]["live"])
-        if "bridge" in live:
-            for guest in guests:
-                if guest["tap"]:
-                    self._sysfs.enslave(guest["tap"], live["bridge"]["name"], isolated=live.get("isolated", False))
+        live, taps = state["live"], [guest["tap"] for guest in state["guests"] if guest["tap"]]
+        if "bridge" in live and taps:
+            self._sysfs.enslave(taps, live["bridge"]["name"], isolated=live.get("isolated", False))
 
     def _undefine(self, name: str, _state: None) -> None:
         self._libvirt.undefine_network(name)
@@ -272,14 +270,14 @@ def _plan_live(name: str, wanted: State | None, have: State) -> Iterator[Step]:
         if live:
             yield Step("stop", name)
         elif wanted:
-            yield Step("start", name)
+            yield Step("start", name, wanted)
         return
     calls = updates(live, wanted)
     if calls is None or any("is gone" in text for text in ailing):
         yield Step("stop", name, guests)
-        yield Step("start", name)
+        yield Step("start", name, wanted)
         return
     if calls:
         yield Step("update", name, calls)
     if ailing:
-        yield Step("reattach", name, [guest for guest in guests if guest["tap"]])
+        yield Step("reattach", name, {"guests": guests, "live": live})
