@@ -22,10 +22,11 @@ PEERS = ROOT / ".cache/peers"
 BUNDLE = "ansible==12.3.0"  # the community package that holds the peer's collection
 LAB = ROOT / "tests/lab/lab.py"
 
+MAC = "52:54:00:00:00:01"
 PHASES = ("first run", "re-check", "change", "remove")
 XML = """<network><name>{name}</name><ip address='10.{a}.{b}.1' netmask='255.255.255.248'><dhcp>
 <range start='10.{a}.{b}.2' end='10.{a}.{b}.5'/>{host}</dhcp></ip></network>"""
-ENTRY = "<host mac='52:54:00:00:00:{mac:02x}' name='{name}' ip='10.{a}.{b}.6'/>"
+ENTRY = "<host mac='{mac}' name='{name}{suffix}' ip='10.{a}.{b}.6'/>"
 
 
 def names(count):
@@ -37,12 +38,12 @@ def ours(phase, count):
     if phase == "remove":
         items = [{"name": item["name"], "state": "absent"} for item in names(count)]
         return [{"kvm.hostnet.libvirt_networks": {"networks": items}}]
-    mac = 2 if phase == "change" else 1
+    suffix = "-new" if phase == "change" else ""
     items = []
     for item in names(count):
         net = f"10.{item['a']}.{item['b']}"
         dhcp = {"ranges": [{"start": f"{net}.2", "end": f"{net}.5"}]}
-        dhcp["hosts"] = [{"mac": f"52:54:00:00:00:{mac:02x}", "name": item["name"], "ip": f"{net}.6"}]
+        dhcp["hosts"] = [{"mac": MAC, "name": item["name"] + suffix, "ip": f"{net}.6"}]
         ips = [{"address": f"{net}.1", "prefix": 29, "dhcp": dhcp}]
         items.append({"name": item["name"], "autostart": True, "forward": {"mode": "none"}, "ips": ips})
     return [{"kvm.hostnet.libvirt_networks": {"networks": items}}]
@@ -53,9 +54,9 @@ def peer(phase, count):
     module, loop = "community.libvirt.virt_net", names(count)
     if phase == "remove":
         return [{module: {"name": "{{ item.name }}", "state": "absent"}, "loop": loop}]
-    mac = 2 if phase == "change" else 1
+    suffix = "-new" if phase == "change" else ""
     for item in loop:
-        entry = ENTRY.format(mac=mac, **item)
+        entry = ENTRY.format(mac=MAC, suffix=suffix, **item)
         item["xml"] = entry if phase == "change" else XML.format(host=entry, **item)
     if phase == "change":  # all that it can change in a network that exists
         return [{module: {"name": "{{ item.name }}", "command": "modify", "xml": "{{ item.xml }}"}, "loop": loop}]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What virNetworkUpdate can change in a running network, and the calls that do it.  Pure.
 
-A changed entry is deleted and added again: libvirt's modify takes the first entry with an equal MAC, IP or name, which
-may be another one, and knows no modify for most sections.  This file is private to the collection.
+libvirt's modify takes the first entry with an equal MAC, IP or name, which may be another one, and most sections have
+none.  So an entry is modified only where no other could be meant, and else deleted and added again.
+This file is private to the collection.
 """
 
 from __future__ import annotations
@@ -36,17 +37,17 @@ class Section(t.NamedTuple):
 
     path: str  #: the option, for a person to read
     section: str
-    modify: bool = False  #: whether an entry of the same name is better replaced in one call
+    matches: tuple[str, ...] = ()  #: what libvirt's modify finds an entry by; empty where it has none
 
 
 SECTIONS = (
-    Section("ips.dhcp.hosts", "IP_DHCP_HOST"),
+    Section("ips.dhcp.hosts", "IP_DHCP_HOST", ("mac", "ip", "name")),
     Section("ips.dhcp.ranges", "IP_DHCP_RANGE"),
     Section("dns.hosts", "DNS_HOST"),
     Section("dns.txt", "DNS_TXT"),
     Section("dns.srv", "DNS_SRV"),
     Section("forward.interfaces", "FORWARD_INTERFACE"),
-    Section("portgroups", "PORTGROUP", modify=True),
+    Section("portgroups", "PORTGROUP", ("name",)),
 )
 
 
@@ -125,15 +126,26 @@ def _of_section(section: Section, have: State, want: State) -> Iterator[Update]:
     pairs = zip(_holders(section, copy.deepcopy(have)), _holders(section, copy.deepcopy(want)))
     for (before, index), (after, _index) in pairs:
         old, new = before.get(name, []), after.get(name, [])
-        known = [field.identity(entry) for entry in old] if section.modify else []
-        kept = [field.identity(entry) for entry in new] if section.modify else []
-        for entry in old:
-            if entry not in new and (not section.modify or field.identity(entry) not in kept):
-                yield Update("DELETE", section.section, index, _entry(field, entry))
-        for entry in new:
-            if entry not in old:
-                command = "MODIFY" if section.modify and field.identity(entry) in known else "ADD_LAST"
-                yield Update(command, section.section, index, _entry(field, entry))
+        gone, come = [entry for entry in old if entry not in new], [entry for entry in new if entry not in old]
+        successors = [_successor(section, entry, old, come) for entry in gone]
+        for entry, successor in zip(gone, successors):
+            command = "MODIFY" if successor else "DELETE"
+            yield Update(command, section.section, index, _entry(field, successor or entry))
+        for entry in come:
+            if entry not in successors:
+                yield Update("ADD_LAST", section.section, index, _entry(field, entry))
+
+
+def _successor(section: Section, entry: t.Any, old: list[t.Any], come: list[t.Any]) -> t.Any:
+    """The new entry that libvirt's modify would put in the place of this one, and of no other."""
+
+    def alike(one: State, other: State) -> bool:
+        return any(one.get(name) is not None and one.get(name) == other.get(name) for name in section.matches)
+
+    heirs = [candidate for candidate in come if section.matches and alike(candidate, entry)]
+    if len(heirs) != 1 or [other for other in old if alike(heirs[0], other)] != [entry]:
+        return None
+    return heirs[0]
 
 
 def _field(path: str) -> Field:
