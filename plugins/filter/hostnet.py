@@ -52,6 +52,5 @@ class FilterModule:
             "inventory_problems": inventory.problems,
             "libvirt_networks": libvirt_networks,
             "measurable": measurable,
-            "of_role": inventory.of_role,
             "reachability_table": reachability_table,
         }

@@ -101,17 +101,6 @@ def _not_one_of(what: str, word: t.Any, known: Iterable[str]) -> str:
     return f'there is no {what} "{word}"; {meant}it is one of {", ".join(known)}'
 
 
-def of_role(networks: Iterable[Network], role: str, default_mode: str = "") -> list[Network]:
-    """The networks that one role sets up, with their mode and without the options of other modes."""
-    mine = []
-    for network in map(_said, networks):
-        mode = network.get("mode", default_mode)
-        if network.get("state") != "absent" and mode in modes.MODES and modes.MODES[mode].role == role:
-            takes = {*modes.COMMON, *modes.MODES[mode].needs, *modes.MODES[mode].takes}
-            mine.append({"mode": mode, **{word: value for word, value in network.items() if word in takes}})
-    return mine
-
-
 def as_libvirt(given: Network, default_mode: str = "") -> Network:
     """A network of the inventory as an item of the module libvirt_networks.
 

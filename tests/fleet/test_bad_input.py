@@ -125,7 +125,7 @@ def test_guests_are_not_cut_off(fleet, guest):
     assert not run.changed("kvm3")
     refused = fleet.play("remove", {"kvm3": edited})
     assert "Network build: stopping it would cut off vm1" in refused.failure("kvm3")
-    allowed = fleet.play("site", {"kvm3": {**edited, "hostnet_allow_restart": "true"}})
+    allowed = fleet.play("site", {"kvm3": {**edited, "hostnet_allow_restart": True}})
     assert allowed.code == 0 and allowed.of("kvm3", "each in its mode")[0]["steps"] == [
         "stop build",
         "start build",

@@ -137,3 +137,25 @@ def test_a_wrong_python_is_left_for_the_right_one(fleet):
     host = {"hostnet_networks": [BUILD], "ansible_python_interpreter": other, "hostnet_lan_peer": "10.88.0.254"}
     done = fleet.play("site", {"kvm1": host})
     assert done.code == 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("role", "network"),
+    [
+        ("nat", {"address": "192.168.150.1/24"}),
+        ("routed", {"address": "192.168.150.1/24", "uplink": "up0"}),
+        ("open", {"address": "192.168.150.1/24"}),
+        ("isolated", {}),
+        ("macvtap", {"uplink": "up0"}),
+    ],
+)
+def test_the_role_of_a_mode_by_itself(role, network, fleet):
+    variables = {"role": role, f"{role}_networks": [{"name": "n", **network}], "hostnet_verify": False}
+    first = fleet.play("tests/fleet/role.yml", {"kvm1": variables})
+    second = fleet.play("tests/fleet/role.yml", {"kvm1": variables})
+    assert first.code == 0 and first.changed("kvm1"), first.output
+    assert second.code == 0 and not second.changed("kvm1")
+    mistaken = {**variables, f"{role}_networks": [{"name": "n", **network, "adress": 1}]}
+    assert 'Network n: there is no option "adress"' in fleet.play("tests/fleet/role.yml", {"kvm1": mistaken}).failure(
+        "kvm1"
+    )

@@ -22,6 +22,7 @@ NETWORKS = {
     "nat": {"forward": {"mode": "nat"}, **ON_BRIDGE},
     "route": {"forward": {"mode": "route"}, **ON_BRIDGE},
     "open": {"forward": {"mode": "open"}, **ON_BRIDGE},
+    "none, without address": {"forward": {"mode": "none"}},
     "none": {"forward": {"mode": "none", "interfaces": []}, **ON_BRIDGE},
     **{
         mode: {"forward": {"mode": mode, "interfaces": ["up0"]}}
@@ -100,7 +101,9 @@ def test_any_mode_becomes_any_other(before, after, networks, networks_info, daem
     kept = {} if "ips" in NETWORKS[after] else ON_UPLINK
     networks({"name": "n", **kept, **NETWORKS[after]})
     [told] = networks_info()["networks"]
-    assert told["forward"]["mode"] == after and ("ips" in told) == ("ips" in NETWORKS[after])
+    assert told["forward"]["mode"] == NETWORKS[after]["forward"]["mode"] and ("ips" in told) == (
+        "ips" in NETWORKS[after]
+    )
     assert daemon.networkLookupByName("n").UUIDString() == uuid
 
 

@@ -93,25 +93,27 @@ def test_what_the_inventory_leaves_out_is_cleared():
     assert item["ips"][0]["dhcp"] == {"ranges": [], "hosts": []}
 
 
-def test_each_role_gets_its_networks_and_their_options():
-    networks = [{"name": "lan", "uplink": "e", "address": "10.0.0.1/8"}, BUILD, {"name": "old", "state": "absent"}]
-    assert inventory.of_role(networks, "macvtap", "macvtap_private") == [
-        {"mode": "macvtap_private", "name": "lan", "uplink": "e"}
-    ]
-    assert inventory.of_role(networks, "nat", "macvtap_private") == [BUILD]
+def test_networks_by_what_is_to_be_done():
+    networks = [{"name": "lan", "uplink": "e"}, BUILD, {"name": "old", "state": "absent"}]
     assert [item["state"] for item in absent(networks)] == ["absent"] * 3
-    assert [network["name"] for network in measurable(networks, "nat")] == ["lan", "build"]
+    assert measurable(networks, "macvtap_vepa") == [
+        {"name": "lan", "mode": "macvtap_vepa"},
+        {"name": "build", "mode": "nat"},
+    ]
 
 
-@pytest.mark.parametrize("role", ["hostnet", *sorted({mode.role for mode in modes.MODES.values()})])
-def test_a_role_documents_the_options_of_its_modes(role):
-    spec = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())
-    documented = spec["argument_specs"]["main"]["options"][f"{role}_networks"]["options"]
-    mine = [mode for name, mode in modes.MODES.items() if role in ("hostnet", mode.role)]
-    assert set(documented) == {*modes.COMMON, *(word for mode in mine for word in (*mode.needs, *mode.takes))}
-    names = [name for name, mode in modes.MODES.items() if role in ("hostnet", mode.role)]
-    assert documented["mode"]["choices"] == names
+def test_the_options_of_networks_are_documented():
+    spec = yaml.safe_load((ROOT / "roles/hostnet/meta/argument_specs.yml").read_text())
+    documented = spec["argument_specs"]["main"]["options"]["hostnet_networks"]["options"]
+    assert set(documented) == modes.KNOWN
+    assert documented["mode"]["choices"] == list(modes.MODES)
     assert tuple(documented["state"]["choices"]) == inventory.STATES
+
+
+@pytest.mark.parametrize("mode", modes.MODES)
+def test_each_mode_has_its_role_and_its_scenario(mode):
+    assert (ROOT / "roles" / modes.MODES[mode].role / "tasks/main.yml").exists()
+    assert (ROOT / "molecule" / mode / "inventory.yml").exists()
 
 
 def test_each_filter_is_documented():

@@ -158,3 +158,11 @@ def test_dhcp_problems(ranges, hosts, sentence):
 def test_a_sound_network_has_no_problem():
     assert not list(network_rules.problems(STATE, (9, 7)))
     assert list(network_rules.problems(STATE, (9, 0))) == ["title needs libvirt 9.7, and this host has 9.0"]
+
+
+def test_a_network_of_nothing_but_a_name():
+    assert document.encode("n", document.aim(None, {})) == "<network><name>n</name></network>"
+
+
+def test_what_did_not_change_stays_word_for_word():
+    assert document.encode("build", document.decode(NAT), NAT) == NAT

@@ -271,8 +271,8 @@ def decode(document: str) -> State:
 
 def encode(name: str, state: State, document: str = "<network/>") -> str:
     """The document that shows this state; what is not modelled here is kept as it was."""
-    if decode(document) == state:
-        return document
+    if xml.parse(document).findtext("name") == name and decode(document) == state:
+        return document  # word for word
     network = _normal(xml.parse(document))
     xml.encode((Field("name", wire="name"),), {"name": name}, network)
     if network.find(f"forward[@mode='{state['forward']['mode']}']") is None:
