@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 importlib.import_module("tests.conftest")  # makes the checkout importable as the collection
 
-from ansible_collections.kvm.hostnet.plugins.module_utils._resources.network_document import DOCUMENT  # noqa: E402
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.network_fields import DOCUMENT  # noqa: E402
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.network_updates import SECTIONS, how  # noqa: E402
 
 import tests.conftest  # noqa: E402, F401 - makes the checkout importable as the collection

@@ -8,7 +8,7 @@ import json
 import libvirt
 import pytest
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.xml import canonical_content
-from ansible_collections.kvm.hostnet.plugins.module_utils._resources.network_document import DOCUMENT
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.network_fields import DOCUMENT
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.network_rules import SINCE
 from hypothesis import HealthCheck, given, settings, strategies as st
 

@@ -17,6 +17,7 @@ from .._core.state import Step, differences
 from .._drivers.libvirt import connection
 from .._drivers.sysfs import Sysfs
 from . import network_document as document
+from .network_fields import DOCUMENT, URI
 from .network_host import ailments, host_problems, strangers
 from .network_rules import problems
 from .network_updates import partly, updates
@@ -27,7 +28,7 @@ if t.TYPE_CHECKING:
     from .._core.field import State
     from .._drivers.libvirt import Libvirt
 
-_OPTIONS = {field.name for field in document.DOCUMENT}
+_OPTIONS = {field.name for field in DOCUMENT}
 _VERBS = ("remove", "define", "update", "stop", "autostart", "start", "reattach")
 
 
@@ -45,11 +46,11 @@ class LibvirtNetworks(Resource):
             Field("state", choices=("active", "inactive", "absent"), default="active"),
             Field("autostart", type="bool"),
             Field("xml", canonical=document.well_formed),
-            *document.DOCUMENT,
+            *DOCUMENT,
         ),
     )
     options = (
-        document.URI,
+        URI,
         Field("allow_restart", choices=("false", "when_unused", "true"), default="when_unused"),
         Field("exclusive", type="bool", default=False),
     )

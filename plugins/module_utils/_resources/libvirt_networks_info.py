@@ -16,6 +16,7 @@ from .._core.state import differences
 from .._drivers.libvirt import connection
 from .._drivers.sysfs import Sysfs
 from . import network_document as document
+from .network_fields import URI
 from .network_host import ailments, strangers
 
 if t.TYPE_CHECKING:
@@ -29,7 +30,7 @@ class LibvirtNetworksInfo(Query):
     """All networks of a connection, or those that are named."""
 
     libraries = ("libvirt",)
-    options = (document.URI, Field("names", type="list", default=[]))
+    options = (URI, Field("names", type="list", default=[]))
 
     def __init__(self, libvirt: Libvirt, names: list[str]) -> None:
         self._libvirt = libvirt

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from . import network_document as document
+from .network_fields import MACVTAP_MODES
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +95,7 @@ def _pool_problems(name: str, state: State, after: State) -> Iterator[str]:
             yield f"network {other} already hands out {address}"
         exclusive = "passthrough" in (theirs["mode"], state["forward"]["mode"])
         for uplink in sorted({*theirs.get("interfaces", ())} & {*state["forward"].get("interfaces", ())}):
-            if exclusive and theirs["mode"] in document.MACVTAP_MODES and document.place(state) == document.UPLINK:
+            if exclusive and theirs["mode"] in MACVTAP_MODES and document.place(state) == document.UPLINK:
                 yield f"{uplink} is in network {other} too, and mode passthrough takes an interface for itself"
 
 

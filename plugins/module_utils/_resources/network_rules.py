@@ -10,7 +10,8 @@ import ipaddress
 import typing as t
 
 from .._core import canonical
-from .network_document import HOST_BRIDGE, HOSTDEV, MISPLACED, OWN_BRIDGE, ROUTED_MODES, UPLINK, place
+from .network_document import HOST_BRIDGE, HOSTDEV, MISPLACED, OWN_BRIDGE, UPLINK, place
+from .network_fields import ROUTED_MODES
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,6 +16,7 @@ from .._core import xml
 from .._core.field import Field
 from .._core.state import tidy
 from . import network_document as document
+from .network_fields import DOCUMENT
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +85,7 @@ def partly(have: State, want: State) -> State:
             same_ip = index < 0 or have["ips"][index]["address"] == want["ips"][index]["address"]
             if same_ip and (index < 0 or have["ips"][index]["prefix"] == want["ips"][index]["prefix"]):
                 before[name] = after.get(name, [])
-    return tidy(document.DOCUMENT, reached)
+    return tidy(DOCUMENT, reached)
 
 
 def _appends(have: State, want: State) -> bool:
@@ -149,7 +150,7 @@ def _successor(section: Section, entry: t.Any, old: list[t.Any], come: list[t.An
 
 
 def _field(path: str) -> Field:
-    fields: tuple[Field, ...] = document.DOCUMENT
+    fields: tuple[Field, ...] = DOCUMENT
     found: Field | None = None
     for name in path.split("."):
         found = next(field for field in fields if field.name == name)

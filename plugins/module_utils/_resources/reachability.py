@@ -21,7 +21,8 @@ from .._core.field import Field
 from .._core.resource import Query
 from .._drivers import frames, libvirt, netlink
 from .._drivers.sysfs import Sysfs
-from .network_document import URI, network_state
+from .network_document import network_state
+from .network_fields import URI
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
