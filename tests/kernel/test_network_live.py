@@ -150,6 +150,19 @@ def test_a_passthrough_pool_keeps_its_accounts(networks, guest, topology):
     assert sh("cat /sys/class/net/e1/address") == mac
 
 
+def test_a_network_on_a_bridge_of_the_host_keeps_its_guests(networks, networks_info, guest, topology):
+    topology("add br9 type bridge", "set br9 up")
+    bridged = {"name": "n", "forward": {"mode": "bridge"}, "bridge": {"name": "br9"}}
+    networks(bridged)
+    tap = guest()
+    before = networks_info("n")["details"]["n"]["guests"]
+    done = networks({**bridged, "trust_guest_rx_filters": True}, allow_restart="true")
+    assert done["steps"] == ["define n", "stop n", "start n"]
+    assert networks_info("n")["details"]["n"]["guests"] == before and before[0]["attached"]
+    sh(f"ip link set {tap} nomaster")
+    assert networks(bridged)["steps"] == ["reattach n"]
+
+
 def test_guests_do_not_move_from_a_bridge_to_an_uplink(networks, guest):
     networks(net())
     guest()

@@ -60,20 +60,29 @@ class Sysfs:
     def is_bridge(self, link: str) -> bool:
         return (self._links / link / "bridge").is_dir()
 
-    def enslave(self, links: list[str], bridge: str, *, isolated: bool) -> None:
-        """Make links ports of a bridge, without any library, and without the silence that STP asks of new ports."""
+    def enslave(self, links: list[str], bridge: str, *, isolated: bool, without_stp: bool) -> None:
+        """Make links ports of a bridge, without any library.
+
+        STP holds a new port silent for twice the forward delay; turned off meanwhile, it lets the port forward.
+        """
         stp = self._links / bridge / "bridge/stp_state"
         try:
-            state = stp.read_text()
-            stp.write_text("0")  # a port that forwards goes on doing so when STP comes back
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-                for link in links:
-                    index = socket.if_nametoindex(link)
-                    fcntl.ioctl(control, _SIOCBRADDIF, struct.pack("16si20x", bridge.encode(), index))
-                    (self._links / link / "brport/isolated").write_text(str(int(isolated)))
-            stp.write_text(state)
+            state = stp.read_text() if without_stp and links else "0"
+            if state.strip() != "0":
+                stp.write_text("0")
+            for link in links:
+                self._add_port(bridge, link)
+                (self._links / link / "brport/isolated").write_text(str(int(isolated)))
+            if state.strip() != "0":
+                stp.write_text(state)
         except OSError as error:
             raise HostNetError(f"Cannot put {', '.join(links)} back on bridge {bridge}: {error.strerror}") from error
+
+    @staticmethod
+    def _add_port(bridge: str, link: str) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            request = struct.pack("16si20x", bridge.encode(), socket.if_nametoindex(link))
+            fcntl.ioctl(control, _SIOCBRADDIF, request)
 
     def routed_subnets(self) -> list[tuple[str, t.Any]]:
         """(link, subnet) of each network that the host reaches directly."""

@@ -162,9 +162,12 @@ class LibvirtNetworks(Resource):
 
     def _reattach(self, _name: str, state: State) -> None:
         """Put the taps of guests back on the network's bridge; libvirt itself only does so when it starts."""
-        live, taps = state["live"], [guest["tap"] for guest in state["guests"] if guest["tap"]]
-        if "bridge" in live and taps:
-            self._sysfs.enslave(taps, live["bridge"]["name"], isolated=live.get("isolated", False))
+        live = state["live"]
+        if "bridge" in live:
+            bridge, own = live["bridge"]["name"], document.place(live) == document.OWN_BRIDGE
+            taps = [guest["tap"] for guest in state["guests"] if guest["tap"]]
+            fallen = [tap for tap in taps if self._sysfs.master(tap) is None]
+            self._sysfs.enslave(fallen, bridge, isolated=live.get("isolated", False), without_stp=own)
 
     def _undefine(self, name: str, _state: None) -> None:
         self._libvirt.undefine_network(name)
