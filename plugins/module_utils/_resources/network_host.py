@@ -12,7 +12,7 @@ from . import network_document as document
 from .network_fields import MACVTAP_MODES
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .._core.field import State
     from .._drivers.sysfs import Sysfs
@@ -134,14 +134,13 @@ def _own_bridge(state: State) -> str | None:
 def _host_overlaps(changed: State, current: State, sysfs: Sysfs) -> Iterator[str]:
     """Subnets that the host already reaches by other ways than its libvirt networks."""
     bridges = {((item or {}).get("live") or {}).get("bridge", {}).get("name") for item in current.values()}
-    routed = [(link, subnet) for link, subnet in sysfs.routed_subnets() if link not in bridges]
+    routed = {subnet: link for link, subnet in sysfs.routed_subnets() if link not in bridges}
     for name, item in changed.items():
-        for subnet, taken in _shared(_new_subnets(item, current.get(name)), [subnet for _link, subnet in routed]):
-            link = next(link for link, subnet in routed if subnet == taken)
-            yield f"{name}: {subnet} overlaps {taken}, which this host reaches through {link}"
+        for subnet, taken in _shared(_new_subnets(item, current.get(name)), routed):
+            yield f"{name}: {subnet} overlaps {taken}, which this host reaches through {routed[taken]}"
 
 
-def _shared(ours: list[t.Any], theirs: list[t.Any]) -> Iterator[tuple[t.Any, t.Any]]:
+def _shared(ours: Iterable[t.Any], theirs: Iterable[t.Any]) -> Iterator[tuple[t.Any, t.Any]]:
     for subnet in ours:
         for taken in theirs:
             if subnet.version == taken.version and subnet.overlaps(taken):
