@@ -10,7 +10,9 @@ mkdir -p "$1.new"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -1)
+newest() { apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -1; }
+kernel=$(newest)
+[ -n "$kernel" ] || { apt-get update -qq && kernel=$(newest); }
 apt-get download -qq "$kernel" >/dev/null 2>&1
 dpkg-deb -x "$kernel"_*.deb kernel
 cp kernel/boot/vmlinuz-* "$1.new/vmlinuz"
