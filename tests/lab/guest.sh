@@ -5,8 +5,8 @@
 set -eu
 [ -e "$1/initrd.gz" ] && exit 0
 command -v apt-get >/dev/null || { echo "a guest can be made on Debian only; its tests are skipped"; exit 0; }
-rm -rf "$1.new"
-mkdir -p "$1.new"
+mkdir -p "$(dirname "$1")"
+made=$(mktemp -d "$1.XXXXXX")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -15,7 +15,7 @@ kernel=$(newest)
 [ -n "$kernel" ] || { apt-get update -qq && kernel=$(newest); }
 apt-get download -qq "$kernel" >/dev/null 2>&1
 dpkg-deb -x "$kernel"_*.deb kernel
-cp kernel/boot/vmlinuz-* "$1.new/vmlinuz"
+cp kernel/boot/vmlinuz-* "$made/vmlinuz"
 mkdir -p root/bin root/mod root/proc root/sys root/dev
 cp "$(command -v busybox)" root/bin/busybox
 modules="failover net_failover virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_net"
@@ -36,6 +36,6 @@ echo READY
 while :; do sleep 3600; done
 INIT
 chmod +x root/init
-(cd root && find . | cpio -o -H newc --quiet | gzip -1) >"$1.new/initrd.gz"
-rm -rf "$1"
-mv "$1.new" "$1"
+(cd root && find . | cpio -o -H newc --quiet | gzip -1) >"$made/initrd.gz"
+rm -rf "$1" # two test runs may have made one each
+mv -T "$made" "$1"
