@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 LAB = Path(os.environ.get("LAB_DIR", ROOT / ".lab"))
 STATE = """
 find /etc/libvirt/qemu/networks -type f | sort | xargs -r stat -c '%n %Y %s' -- ; find /etc/libvirt/qemu/networks -type f | sort | xargs -r md5sum
-ip -br link | awk '{print $1, $3}'; ip -4 -br addr | awk '{print $1, $3}'; ip route | sed 's/linkdown//'; ls /run/libvirt/network
+ip -br link | awk '{print $1, $3}'; ip -4 -br addr | awk '{print $1, $3}'; ip route | sed 's/linkdown//; s/ *$//'; ls /run/libvirt/network
 """
 
 
