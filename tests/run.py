@@ -54,6 +54,7 @@ SUITES = {
             "ansible-lint --offline --strict",
         )
     ),
+    "demo": Suite(("tests/lab/demo.sh",)),
     "unit": Suite(("pytest tests/unit --junitxml tests/output/unit.xml",)),
 }
 
