@@ -210,6 +210,16 @@ def test_a_failing_start_puts_all_back(networks, daemon):
     assert documents(daemon) == before
 
 
+def test_a_given_document_is_taken_back_as_well(networks, daemon):
+    later = FOREIGN.replace("</network>", "<bandwidth/><metadata><a xmlns='urn:a'/></metadata></network>")
+    daemon.networkDefineXML(later)
+    before = documents(daemon)
+    xml = "<network><name>other</name><forward mode='open'/><ip address='192.168.171.1' prefix='24'/></network>"
+    with pytest.raises(HostNetError, match=r"Everything was put back as it was\.$"):
+        networks({"name": "other", "state": "inactive", "xml": xml}, {**NAT, **UNSTARTABLE})
+    assert documents(daemon) == before
+
+
 def test_a_network_that_was_only_running_is_put_back(networks, daemon):
     daemon.networkCreateXML("<network><name>other</name><forward mode='open'/><ip address='192.168.160.1'/></network>")
     before = documents(daemon)

@@ -61,6 +61,7 @@ class LibvirtNetworks(Resource):
         self._policy = params["allow_restart"]
         self._exclusive = params["exclusive"]
         self._documents: dict[str, str] = {}  #: each network as first seen: what an edit and the way back start from
+        self._given: dict[str, str] = {}  #: the documents that the task gives as xml
         self._parked: dict[str, State] = {}  #: the guests of networks that are down for a restart
 
     @classmethod
@@ -142,7 +143,9 @@ class LibvirtNetworks(Resource):
         self._libvirt.define_network(name, self._document(name, state))
 
     def _document(self, name: str, state: State) -> str:
-        return document.encode(name, state, self._documents.get(name, "<network/>"))
+        seen = self._documents.get(name, "<network/>")
+        way_back = document.decode(seen) == state
+        return document.encode(name, state, seen if way_back else self._given.get(name, seen))
 
     def _update(self, name: str, calls: list[t.Any]) -> None:
         for call in calls:
@@ -192,7 +195,7 @@ class LibvirtNetworks(Resource):
             raise HostNetError("Nothing was changed. " + ". ".join(f"Network {text}" for text in found) + ".")
         for name, item in desired.items():
             if "xml" in item and name in changed:
-                self._documents[name] = document.with_identity_of(item["xml"], self._documents.get(name))
+                self._given[name] = document.with_identity_of(item["xml"], self._documents.get(name))
         self._libvirt.validate_networks(
             {name: self._document(name, item["persistent"]) for name, item in changed.items()}
         )

@@ -145,11 +145,12 @@ class Reachability(Query):
         """The likely cause, and the next step; the first that applies."""
         uplink, peer = place["uplink"], self._params.get("lan_peer") or "the default gateway"
         relay = "turn on reflective relay (hairpin) at its port, or use macvtap_bridge"
+        relayed = modes.MODES[place["mode"]].needs_reflective_relay
         lan, routed = "lan" in direction, place["mode"] in ("routed", "open")
         reasons = (
             (seen, "libvirt's firewall rules are not in place; restart the network or libvirtd"),
             (uplink and self._sysfs.attribute(uplink, "carrier") == "0", f"{uplink} has no carrier"),
-            (reflects is False and not lan, f"the switch behind {uplink} does not reflect frames; {relay}"),
+            (relayed and reflects is False and not lan, f"the switch behind {uplink} does not reflect frames; {relay}"),
             (direction == "guest_to_lan" and routed, f"{peer} does not answer; the LAN needs a route to the subnet"),
             (routed and lan, "the host does not forward it; see net.ipv4.ip_forward and the firewall"),
             (lan, f"{peer} does not answer from the LAN"),
