@@ -34,7 +34,10 @@ class Suite(t.NamedTuple):
 
 
 SUITES = {
-    "molecule": Suite(("molecule test --all",), passed=r"^(?!default)(\w+) +: actions=\d+ .* failed=0"),
+    # what a run that was killed has left would keep the next from starting its lab
+    "molecule": Suite(
+        ("molecule destroy -s default", "molecule test --all"), passed=r"^(?!default)(\w+) +: actions=\d+ .* failed=0"
+    ),
     "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab=4),
     "kernel": Suite(
         (GUEST, f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/kernel.xml"), lab=1
