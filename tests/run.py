@@ -36,7 +36,7 @@ class Suite(t.NamedTuple):
 SUITES = {
     # what a run that was killed has left would keep the next from starting its lab
     "molecule": Suite(
-        ("molecule destroy -s default", "molecule test --all"), passed=r"^(?!default)(\w+) +: actions=\d+ .* failed=0"
+        ("molecule reset -s default", "molecule test --all"), passed=r"^(?!default)(\w+) +: actions=\d+ .* failed=0"
     ),
     "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab=4),
     "kernel": Suite(
