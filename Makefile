@@ -50,4 +50,4 @@ $(COLLECTIONS)/ansible_collections/kvm/hostnet:
 	@ln -sfn $(CURDIR) $@
 
 clean: lab-down ## remove what was installed and built here
-	rm -rf .venv .cache .ansible .hypothesis .mypy_cache .ruff_cache tests/output
+	rm -rf --one-file-system .venv .cache .ansible .hypothesis .mypy_cache .ruff_cache tests/output

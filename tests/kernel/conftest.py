@@ -32,8 +32,8 @@ def host_state():
     rules = [line for line in sh("iptables-save").splitlines() if not line.startswith("#")]
     rules = [line.partition("[")[0] if line.startswith(":") else line for line in rules]
     kernel = "".join(sh(command) for command in ("ip -d link", "ip -4 addr", "ip route", "sysctl net.ipv4.ip_forward"))
-    # timers run, and the kernel finds out about carrier in its own time
-    kernel = re.sub(r"\w*timer +[\d.]+|NO-CARRIER,|,LOWER_UP|state \w+|linkdown", "", kernel)
+    # timers run, bridges learn, and the kernel finds out about carrier in its own time
+    kernel = re.sub(r"\w*timer +[\d.]+|fdb_n_learned \d+|NO-CARRIER,|,LOWER_UP|state \w+|linkdown", "", kernel)
     kernel = re.sub(r" +(?=\n)", "", kernel)
     return "\n".join([*told, *rules, kernel])
 

@@ -5,7 +5,8 @@ set -eu
 [ -e "$1/etc/debian_version" ] && exit 0
 packages=dnsmasq-base,iproute2,iptables,libvirt-daemon,libvirt-daemon-driver-network,libvirt-daemon-driver-qemu
 packages=$packages,openssh-server,procps,python3-hypothesis,python3-libvirt,python3-pyroute2,python3-pytest,qemu-system-x86
-rm -rf "$1.new"
+rm -rf --one-file-system "$1.new"
 mkdir -p "$(dirname "$1")"
-mmdebstrap --quiet --variant=apt --include="$packages" trixie "$1.new"
+# in a mount namespace of its own: when it is killed, its /proc and /sys go with it
+unshare --mount mmdebstrap --quiet --variant=apt --include="$packages" trixie "$1.new"
 mv "$1.new" "$1"
