@@ -33,6 +33,20 @@ class Suite(t.NamedTuple):
     root: Path | None = None  #: where their distribution is, if it is another one
 
 
+# what distributions ship besides the pyroute2 of the two lab hosts: EPEL 9, Ubuntu 26.04, Fedora 45 and Alpine 3.23
+PYROUTE2 = ("0.5.14", "0.8.1", "0.9.7")
+LINKS = "tests/kernel/test_links.py tests/kernel/test_bridges.py tests/kernel/test_uplink_move.py"
+
+
+def with_pyroute2(version: str) -> Suite:
+    """The tests of all that pyroute2 does, with another version of it than the distribution's."""
+    target = ROOT / f".cache/pyroute2/{version}"
+    install = f"test -d {target} || pip install --quiet --no-deps --target {target} pyroute2=={version}"
+    junit = f"--junitxml tests/output/pyroute2-{version}.xml"
+    run = f"{LAB} exec kvm1 env PYTHONPATH={target} /usr/bin/python3 -B -m pytest {LINKS} {junit}"
+    return Suite((install, run), lab=1)
+
+
 SUITES = {
     # what a run that was killed has left would keep the next from starting its lab
     "molecule": Suite(
@@ -47,6 +61,7 @@ SUITES = {
         lab=1,
         root=ROOT / ".cache/debian13",
     ),
+    **{f"pyroute2-{version}": with_pyroute2(version) for version in PYROUTE2},
     "sanity": Suite(("tests/sanity/run.sh",), passed=r"^Running sanity test \"(.*)\""),
     "lint": Suite(
         (

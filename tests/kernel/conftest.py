@@ -31,19 +31,25 @@ def host_state():
     told = [f"{path} {path.stat().st_mtime_ns} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
     rules = [line for line in sh("iptables-save").splitlines() if not line.startswith("#")]
     rules = [line.partition("[")[0] if line.startswith(":") else line for line in rules]
-    kernel = "".join(sh(command) for command in ("ip -d link", "ip -4 addr", "ip route", "sysctl net.ipv4.ip_forward"))
-    # timers run, bridges learn, and the kernel finds out about carrier in its own time
-    kernel = re.sub(r"\w*timer +[\d.]+|fdb_n_learned \d+|NO-CARRIER,|,LOWER_UP|state \w+|linkdown", "", kernel)
+    commands = ("ip -d link", "ip -4 addr", "ip -6 addr show scope global", "ip -4 route show table all", "ip rule")
+    kernel = "".join(
+        sh(command) for command in (*commands, "ip -6 route | grep -v fe80 || true", "sysctl net.ipv4.ip_forward")
+    )
+    # timers and lifetimes run, bridges learn, and the kernel finds out about carrier in its own time
+    kernel = re.sub(r"\d+sec|\w*timer +[\d.]+|fdb_n_learned \d+|NO-CARRIER,|,LOWER_UP|state \w+|linkdown", "", kernel)
     kernel = re.sub(r" +(?=\n)", "", kernel)
     return "\n".join([*told, *rules, kernel])
 
 
 def do(kind, items=None, check=False, **options):
     params = clean(kind.options, options)
+    desired = kind.request({kind.items.name: items}) if issubclass(kind, Resource) else {}
+    if desired or items is not None:
+        params[kind.items.name] = desired
     with kind.open(params, writable=not check) as opened:
         if not isinstance(opened, Resource):
             return opened.answer()
-        return converge(opened, kind.request({kind.items.name: items}), check=check)
+        return converge(opened, desired, check=check)
 
 
 def runner_of(kind):
@@ -88,7 +94,9 @@ def links():
 
 @pytest.fixture
 def bridges():
-    return runner_of(Bridges)
+    """Converges bridges, and removes br0 and br1 in the end."""
+    yield runner_of(Bridges)
+    do(Bridges, [{"name": name, "state": "absent"} for name in ("br0", "br1")])
 
 
 @pytest.fixture

@@ -19,7 +19,9 @@ OWNERS = {"libvirt": "_drivers/libvirt.py", "pyroute2": "_drivers/netlink.py", "
 PAYLOAD_KB = dict.fromkeys((path.stem for path in MODULES), 60)
 PAYLOAD_KB["libvirt_networks"] = 96  # the whole network document, its rules and its live updates
 PAYLOAD_KB["libvirt_networks_info"] = 72
-PAYLOAD_KB["reachability_info"] = 96  # libvirt, the kernel and raw frames in one
+PAYLOAD_KB["reachability_info"] = 120  # libvirt, the kernel and raw frames in one
+PAYLOAD_KB["bridges"] = 96  # with the move of an uplink, and what undoes it
+PAYLOAD_KB["macvtap_links"] = 80
 FUNCTION_LINES = 40
 FORBIDDEN_NAMES = ("utils", "helper", "manager")
 

@@ -73,18 +73,24 @@ def test_what_waits_for_a_restart_is_told():
     )
 
 
-LINK = {"lower": "e", "kind": "macvtap", "mode": "vepa", "mac": "52:54:00:00:00:01", "mtu": 1500, "up": True}
+LINK = {"lower": "e", "kind": "macvtap", "mode": "vepa", "mac": "52:54:00:00:00:01", "mtu": 1500, "up": True,
+        "nopromisc": False, "addr_gen_mode": "none"}  # fmt: skip
+BORN = {"lower": "e", "kind": "macvtap", "mode": "vepa", "up": True, "addr_gen_mode": "none"}
 
 
 @pytest.mark.parametrize(
     ("desired", "current", "expected"),
     [
-        ({"state": "present", "lower": "e"}, None, [("create", {"lower": "e", "kind": "macvtap", "mode": "vepa", "up": True})]),
+        ({"state": "present", "lower": "e"}, None, [("create", BORN)]),
         ({"state": "present"}, LINK, []),
         ({"state": "present", "mode": "bridge"}, LINK, [("set", {"kind": "macvtap", "mode": "bridge"})]),
-        ({"state": "present", "mtu": 1400, "up": False}, LINK, [("set", {"mtu": 1400, "up": False})]),
+        ({"state": "present", "mtu": 1400, "up": False}, LINK, [("set", {"kind": "macvtap", "mtu": 1400, "up": False})]),
+        ({"state": "present", "mode": "source", "source_macs": ["b", "a"]}, LINK,
+         [("set", {"kind": "macvtap", "mode": "source", "source_macs": ["a", "b"]})]),
+        ({"state": "present", "mode": "vepa"}, {**LINK, "mode": "source", "source_macs": ["a"]},
+         [("set", {"kind": "macvtap", "mode": "vepa"})]),
         ({"state": "present", "mode": "passthru"}, LINK,
-         [("delete", None), ("create", {"lower": "e", "kind": "macvtap", "mode": "passthru", "up": True})]),
+         [("delete", None), ("create", {**BORN, "mode": "passthru"})]),
         ({"state": "present", "kind": "macvlan"}, LINK,
          [("delete", None), ("create", {"lower": "e", "kind": "macvlan", "mode": "vepa", "up": True})]),
         ({"state": "absent"}, LINK, [("delete", None)]),
@@ -92,21 +98,46 @@ LINK = {"lower": "e", "kind": "macvtap", "mode": "vepa", "mac": "52:54:00:00:00:
     ],
 )  # fmt: skip
 def test_links(desired, current, expected):
-    links = MacvtapLinks(None, {"allow_recreate": True})
+    links = MacvtapLinks(None, {"allow_recreate": True, "links": {"m": desired}})
     have = {"m": current} if current else {}
     assert [(step.verb, step.state) for step in links.plan(links.aim({"m": desired}, have), have)] == expected
 
 
+BRIDGE = {"stp": False, "forward_delay": 0.0, "up": True, "layer3": [], "ports": {}}
+UNDER = {**BRIDGE, "uplink": "e", "layer3": ["192.0.2.1/24"], "ports": {"e": {}, "tap": {}}}
+
+
 @pytest.mark.parametrize(
-    ("port", "expected"),
+    ("desired", "current", "expected"),
     [
-        ({"hairpin": True}, [("p", {"hairpin": True})]),
-        ({"hairpin": False}, []),
-        ({"learning": False, "hairpin": True}, [("p", {"hairpin": True, "learning": False})]),
+        ({}, None, ["create br"]),
+        ({}, BRIDGE, []),
+        ({"stp": True}, BRIDGE, ["set br"]),
+        ({"uplink": "e"}, None, ["create br", "move e"]),
+        ({"uplink": "e"}, UNDER, []),
+        ({"uplink": "e"}, {**BRIDGE, "ports": {"e": {}}}, ["move e"]),
+        ({"uplink": "e", "ports": [{"name": "e", "state": "present", "hairpin": True}]}, None, ["create br", "move e", "set port e"]),
+        ({"ports": [{"name": "p", "state": "present", "isolated": True}]}, BRIDGE, ["add p", "set port p"]),
+        ({"ports": [{"name": "tap", "state": "absent"}]}, UNDER, ["release tap"]),
+        ({"ports": [{"name": "e", "state": "absent"}]}, UNDER, ["return e"]),
+        ({"ports": [{"name": "p", "state": "present", "vlans": [{"vid": "5-6", "pvid": False, "untagged": False}]}]}, BRIDGE,
+         ["add p", "set vlans p"]),
+        ({"state": "absent"}, None, []),
+        ({"state": "absent"}, BRIDGE, ["delete br"]),
+        ({"state": "absent"}, UNDER, ["return e", "release tap", "delete br"]),
+        ({"state": "absent"}, {**UNDER, "layer3": []}, ["release e", "release tap", "delete br"]),
     ],
-)
-def test_bridge_ports(port, expected):
-    current = {"br": {"p": {"hairpin": False, "learning": True}, "q": {"hairpin": True, "learning": True}}}
-    bridges = Bridges(None)
-    goal = bridges.aim({"br": {"ports": [{"name": "p", **port}]}}, current)
-    assert [(step.item, step.state) for step in bridges.plan(goal, current)] == expected
+)  # fmt: skip
+def test_bridges(desired, current, expected):
+    item = {"state": "present", **desired}
+    bridges = Bridges(None, {"bridges": {"br": item}})
+    have = {"br": current} if current else {}
+    assert [str(step) for step in bridges.plan(bridges.aim({"br": item}, have), have)] == expected
+
+
+def test_the_switch_of_a_nic():
+    bridges = Bridges(None, {"bridges": {}})
+    assert [str(step) for step in bridges.plan({"eth1": {"hwmode": "vepa"}}, {"eth1": {"hwmode": "veb"}})] == [
+        "switch eth1"
+    ]
+    assert not bridges.plan({"eth1": {"hwmode": "vepa"}}, {"eth1": {"hwmode": "vepa"}})

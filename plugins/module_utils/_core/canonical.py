@@ -29,6 +29,22 @@ def ipv4_address(value: str) -> str:
     return address(value)
 
 
+def interface_address(value: str) -> str:
+    """An address with its prefix."""
+    try:
+        return str(ipaddress.ip_interface(value if "/" in value else "no prefix"))
+    except ValueError:
+        raise ValueError(f'"{value}" is not an address with its prefix, such as 192.0.2.1/32') from None
+
+
+def subnet(value: str) -> str:
+    """A subnet, by its first address."""
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError(f'"{value}" is not a subnet by its first address, such as 192.0.2.0/24') from None
+
+
 def mac(value: str) -> str:
     """A unicast MAC address, lower case, with colons."""
     plain = value.lower().replace("-", ":")
@@ -39,6 +55,15 @@ def mac(value: str) -> str:
     if not int(plain.replace(":", ""), 16):
         raise ValueError(f'"{value}" is no MAC address of anything')
     return plain
+
+
+def vlan_range(value: str) -> str:
+    """A VLAN, or a range of them: 10, or 20-29 (IEEE 802.1Q; 0 and 4095 are reserved)."""
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", value)
+    ends = [int(end) for end in match.groups() if end] if match else []
+    if not ends or not all(1 <= end <= 4094 for end in ends) or ends != sorted(ends):
+        raise ValueError(f'"{value}" is no VLAN from 1 to 4094, and no range of them such as 20-29')
+    return value
 
 
 def uuid(value: str) -> str:

@@ -29,7 +29,10 @@ class Kind(abc.ABC):
     @classmethod
     @abc.abstractmethod
     def open(cls, params: State, *, writable: bool) -> AbstractContextManager[t.Any]:
-        """Reach the host.  Where the host knows a way in for reading only, that is the one without `writable`."""
+        """Reach the host; `params` are the options, and the items of a resource by their option's name.
+
+        Where the host knows a way in for reading only, that is the one without `writable`.
+        """
 
 
 class Query(Kind):
@@ -78,6 +81,11 @@ class Resource(Kind):
     @abc.abstractmethod
     def apply(self, step: Step) -> None:
         """Carry out one step."""
+
+    def carry_out(self, steps: list[Step]) -> None:
+        """Carry out a plan.  A kind that can do many things at once does so here."""
+        for step in steps:
+            self.apply(step)
 
     def report(self, goal: State, before: State) -> State:
         """What else the result should tell; `warnings` become warnings of the task."""

@@ -39,8 +39,7 @@ def converge(resource: Resource, desired: State, *, check: bool = False) -> Stat
 
 def _carry_out(resource: Resource, desired: State, goal: State, before: State, steps: list[Step]) -> None:
     try:
-        for step in steps:
-            resource.apply(step)
+        resource.carry_out(steps)
         _verify(resource, desired)
     except Exception as error:
         undone = _undo(resource, {name: before.get(name) for name in goal})
@@ -64,8 +63,7 @@ def _verify(resource: Resource, desired: State) -> None:
 def _undo(resource: Resource, before: State) -> str:
     """Go back to what was read first; the answer says how that went."""
     try:
-        for step in resource.plan(before, resource.read()):
-            resource.apply(step)
+        resource.carry_out(resource.plan(before, resource.read()))
         left = resource.plan(before, resource.read())
     except Exception as error:  # whatever it is, the user has to hear of the first error and of this one
         return f"Putting things back failed as well: {error}"
@@ -109,7 +107,8 @@ def run(kind: type[Kind]) -> None:
 def _result(kind: type[Kind], params: State, *, check: bool) -> State:
     options = clean(kind.options, params)
     desired = kind.request(params) if issubclass(kind, Resource) else {}
-    with kind.open(options, writable=not check) as opened:
+    items = {kind.items.name: desired} if issubclass(kind, Resource) else {}
+    with kind.open({**options, **items}, writable=not check) as opened:
         if isinstance(opened, Resource):
             return converge(opened, desired, check=check)
         return {"changed": False, **opened.answer()}

@@ -1,44 +1,131 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Talk to the kernel over rtnetlink: plain dicts in and out.  No pyroute2 object leaves this file.
 
-Works with pyroute2 0.5.14 to 0.9, which drops keywords that it does not know and reports success: what is written
-here has to be read back.  This file is private to the collection.
+pyroute2 0.5.14 to 0.9 reads, and is the codec of what is written.  What is written goes to the kernel through a socket
+of this file's own: pyroute2's calls drop keywords that they do not know and report success, differ from version to
+version, and send one message at a time.  Here many messages are one system call, which no signal can cut in two.
+This file is private to the collection.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
+import socket
+import struct
 import typing as t
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from .._core.errors import HostNetError, MissingLibrary
+from .._core.errors import MissingLibrary
+from .messages import (
+    CLEANERS,
+    HWMODES,
+    MACVLAN_KINDS,
+    LinkError,
+    bridge_request,
+    index_of,
+    link_request,
+    link_state,
+    pairs,
+    plain,
+    vlans_of,
+)
 
 try:
     from pyroute2 import IPRoute
     from pyroute2.netlink.exceptions import NetlinkError
+    from pyroute2.netlink.rtnl import ifinfmsg as links_codec
+    from pyroute2.netlink.rtnl.fibmsg import fibmsg
+    from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+    from pyroute2.netlink.rtnl.ndmsg import ndmsg
+    from pyroute2.netlink.rtnl.rtmsg import rtmsg
 except ImportError:
     IPRoute = None
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-IFF_UP = 1  # linux/if.h
-_RTM_DELLINK = 17  # linux/rtnetlink.h
-_NLM_F_REQUEST_ACK = 0x0001 | 0x0004  # linux/netlink.h
-MACVLAN_KINDS = ("macvlan", "macvtap")
+    from .messages import Message
+
+# linux/netlink.h
+_REQUEST, _ACK, _REPLACE, _EXCL, _CREATE, _APPEND = 0x1, 0x4, 0x100, 0x200, 0x400, 0x800
+_SOL_NETLINK, _CAP_ACK, _EXT_ACK, _ERROR, _HAS_TEXT, _TEXT = 270, 10, 11, 2, 0x200, 1
+_SO_SNDBUFFORCE, _BUFFER = 32, 8 << 20  # asm-generic/socket.h; bytes, room for some ten thousand routes
+# linux/rtnetlink.h: what it is -> (RTM_NEW*, RTM_DEL*, flags of an addition)
+_TYPES = {
+    "link": (16, 17, _CREATE | _EXCL),
+    "address": (20, 21, _CREATE | _REPLACE),
+    "route": (24, 25, _CREATE | _APPEND),
+    "neighbour": (28, 29, _CREATE | _REPLACE),
+    "rule": (32, 33, _CREATE | _EXCL),
+    "bridge": (19, 17, 0),  # RTM_SETLINK, RTM_DELLINK, of the family of bridges
+}
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+_GONE = (errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV)
+
+# linux/if_link.h, in order: what an old pyroute2 does not know the names of
+_PORT_ATTRIBUTES = (
+    ("GROUP_FWD_MASK", "uint16"),
+    ("NEIGH_SUPPRESS", "uint8"),
+    ("ISOLATED", "uint8"),
+    ("BACKUP_PORT", "uint32"),
+    ("MRP_RING_OPEN", "uint8"),
+    ("MRP_IN_OPEN", "uint8"),
+    ("MCAST_EHT_HOSTS_LIMIT", "uint32"),
+    ("MCAST_EHT_HOSTS_CNT", "uint32"),
+    ("LOCKED", "uint8"),
+    ("MAB", "uint8"),
+)
+_MACVLAN_ATTRIBUTES = (("BC_QUEUE_LEN", "uint32"), ("BC_QUEUE_LEN_USED", "uint32"))
 
 
-class LinkError(HostNetError):
-    """The kernel refused something."""
+class Request(t.NamedTuple):
+    """One message to the kernel."""
+
+    verb: str  #: add, set or delete
+    what: str  #: link, bridge, address, route, neighbour or rule
+    message: Message  #: header fields, and the attributes as "attrs"
+
+
+def _teach() -> None:
+    """Tell pyroute2 the names of attributes that are younger than it is."""
+    ifinfo = links_codec.ifinfmsg.ifinfo
+    _lengthen(ifinfo.bridge_slave_data, "IFLA_BRPORT_", _PORT_ATTRIBUTES)
+    for kind in MACVLAN_KINDS:
+        _lengthen(ifinfo.data_map[kind], f"IFLA_{kind.upper()}_", _MACVLAN_ATTRIBUTES)
+
+
+def _lengthen(codec: t.Any, prefix: str, attributes: Iterable[tuple[str, str]]) -> None:
+    known = {name for name, _type in codec.nla_map}
+    later = [(prefix + name, form) for name, form in attributes]
+    codec.nla_map = (*codec.nla_map, *(entry for entry in later if entry[0] not in known))
+
+
+if IPRoute is not None:
+    _teach()
+    _CODECS = {
+        "link": links_codec.ifinfmsg,
+        "address": ifaddrmsg,
+        "route": rtmsg,
+        "neighbour": ndmsg,
+        "rule": fibmsg,
+        "bridge": links_codec.ifinfmsg,
+    }
 
 
 @contextmanager
 def connection() -> Iterator[Netlink]:
-    """An rtnetlink socket in the network namespace of the calling thread."""
+    """Rtnetlink sockets in the network namespace of the calling thread."""
     if IPRoute is None:
         raise MissingLibrary("pyroute2", "python3-pyroute2")
-    with IPRoute() as handle:
-        yield Netlink(handle)
+    with IPRoute() as handle, socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as wire:
+        wire.bind((0, 0))
+        for option in (_CAP_ACK, _EXT_ACK):
+            wire.setsockopt(_SOL_NETLINK, option, 1)
+        with suppress(PermissionError):  # who may not enlarge the buffer may not change links either
+            wire.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _BUFFER)
+        yield Netlink(handle, wire)
 
 
 @contextmanager
@@ -46,37 +133,89 @@ def _errors(what: str) -> Iterator[None]:
     try:
         yield
     except NetlinkError as error:
-        reason = os.strerror(error.code) if error.code else str(error)
-        if error.code in (1, 13):  # EPERM, EACCES
-            reason = "no permission; run the task as root (become: true)"
-        raise LinkError(f"Cannot {what}: {reason}") from error
+        raise LinkError(f"Cannot {what}: {_reason(error.code) if error.code else error}") from error
+
+
+def _reason(code: int, text: str = "") -> str:
+    if code in (errno.EPERM, errno.EACCES):
+        return "no permission; run the task as root (become: true)"
+    return f"{os.strerror(code)} ({text})" if text else os.strerror(code)
 
 
 class Netlink:
-    """One socket."""
+    """One pair of sockets."""
 
-    def __init__(self, handle: t.Any) -> None:
+    def __init__(self, handle: t.Any, wire: socket.socket) -> None:
         self._handle = handle
+        self._wire = wire
 
-    def links(self) -> dict[str, dict[str, t.Any]]:
-        """All links by name: index, kind, up, mac, mtu; lower and mode of macvtap and macvlan; port of a bridge."""
+    # reading
+
+    def links(self) -> dict[str, Message]:
+        """All links by name.
+
+        Each has index, kind, up, allmulti, mac, mtu, group and master; `data` of a bridge, macvtap or macvlan and
+        `port` of a bridge's port, both named as in linux/if_link.h without the prefix, in lower case; `lower` of a
+        link on another one, None if that is in another namespace.
+        """
         with _errors("list the links"):
             messages = list(self._handle.get_links())
         names = {message["index"]: message.get_attr("IFLA_IFNAME") for message in messages}
-        return {names[message["index"]]: _link(message, names) for message in messages}
+        return {names[message["index"]]: link_state(message, names) for message in messages}
 
-    def add_macvlan(self, name: str, link: dict[str, t.Any], namespace: int | None = None) -> None:
-        """Make a macvtap or macvlan link; `namespace` is an open descriptor of the network namespace to put it in."""
-        kind = link["kind"]
-        attributes: dict[str, t.Any] = {"kind": kind, "link": self._index(link["lower"]), f"{kind}_mode": link["mode"]}
-        if "mac" in link:
-            attributes["address"] = link["mac"]
-        if "mtu" in link:
-            attributes["mtu"] = link["mtu"]
-        if namespace is not None:
-            attributes["net_ns_fd"] = namespace
-        with _errors(f"create {kind} {name} on {link['lower']}"):
-            self._handle.link("add", ifname=name, **attributes)
+    def vlans(self) -> dict[str, list[Message]]:
+        """The VLANs of each bridge and port, as vid, pvid and untagged."""
+        with _errors("list the VLANs of bridges"):
+            messages = list(self._handle.get_vlans())
+        return {message.get_attr("IFLA_IFNAME"): vlans_of(message) for message in messages}
+
+    def hwmodes(self) -> dict[str, str]:
+        """Of each NIC that has a switch of its own and tells: whether that is VEB or VEPA."""
+        with _errors("list the switches of NICs"):
+            messages = list(self._handle.get_vlans())
+        found = {}
+        for message in messages:
+            spec = message.get_attr("IFLA_AF_SPEC")
+            mode = spec.get_attr("IFLA_BRIDGE_MODE") if spec else None
+            if mode is not None:
+                found[message.get_attr("IFLA_IFNAME")] = HWMODES[mode]
+        return found
+
+    def layer3(self) -> list[Message]:
+        """What the host has above its links: addresses, routes, rules that name a link, and neighbours.
+
+        Each is its netlink message with names of links instead of their numbers, and without what only tells of time
+        and of detection; `what` says which it is.  Routes that the kernel makes for addresses are left out.
+        """
+        with _errors("read addresses, routes, rules and neighbours"):
+            dumps = {
+                "address": list(self._handle.get_addr()),
+                "route": [one for family in _FAMILIES for one in self._handle.get_routes(family=family)],
+                "rule": [one for family in _FAMILIES for one in self._handle.get_rules(family=family)],
+                "neighbour": [one for family in _FAMILIES for one in self._handle.get_neighbours(family=family)],
+            }
+            names = {message["index"]: message.get_attr("IFLA_IFNAME") for message in self._handle.get_links()}
+        return [
+            entry
+            for what, messages in dumps.items()
+            for message in messages
+            for entry in CLEANERS[what]({"what": what, **plain(message, names)})
+        ]
+
+    def addresses(self, name: str) -> list[str]:
+        """The IPv4 addresses of a link."""
+        with _errors(f"read the addresses of {name}"):
+            found = list(self._handle.get_addr(index=index_of(name), family=socket.AF_INET))
+        return [message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS") for message in found]
+
+    # writing
+
+    def add_link(self, name: str, kind: str, **attributes: t.Any) -> None:
+        """Make a link: attributes as for set_link, lower, and namespace, an open descriptor of where to put it."""
+        on = f" on {attributes['lower']}" if "lower" in attributes else ""
+        message = link_request(kind, attributes)
+        message["attrs"]["IFLA_IFNAME"] = name
+        self._do(f"create {kind} {name}{on}", Request("add", "link", message))
 
     def add_veth(self, name: str, mac: str, inner: str, inner_mac: str, namespace: int) -> None:
         """Make a cable: `name` here, and `inner` in the namespace of an open descriptor."""
@@ -84,66 +223,107 @@ class Netlink:
             peer = {"ifname": name, "address": mac}
             self._handle.link("add", ifname=inner, kind="veth", net_ns_fd=namespace, address=inner_mac, peer=peer)
 
-    def set_link(self, name: str, **attributes: t.Any) -> None:
-        """Change a link: mac, mtu, up, bridge, and kind with mode for macvtap and macvlan."""
-        words: dict[str, t.Any] = {}
-        if "mode" in attributes:
-            words.update({"kind": attributes["kind"], f"{attributes['kind']}_mode": attributes["mode"]})
-        if "mac" in attributes:
-            words["address"] = attributes["mac"]
-        if "mtu" in attributes:
-            words["mtu"] = attributes["mtu"]
-        if "up" in attributes:
-            words["state"] = "up" if attributes["up"] else "down"
-        if "bridge" in attributes:
-            words["master"] = self._index(attributes["bridge"])
-        with _errors(f"change link {name}"):
-            self._handle.link("set", index=self._index(name), **words)
+    def set_link(self, name: str, kind: str = "", **attributes: t.Any) -> None:
+        """Change a link: mac, mtu, up, allmulti, master ("" for none), source_macs, data of its kind, port flags."""
+        message = {"index": index_of(name), **link_request(kind, attributes)}
+        self._do(f"change link {name}", Request("set", "link", message))
 
-    def delete_link(self, name: str) -> None:
-        with _errors(f"delete link {name}"):
-            # not "del": pyroute2 0.5 sends flags with that which a newer kernel takes for a bulk deletion
-            self._handle.link((_RTM_DELLINK, _NLM_F_REQUEST_ACK), index=self._index(name))
+    def delete_links(self, names: list[str]) -> None:
+        """Delete links.  Many at once cost as little as one: the kernel waits for its readers only once."""
+        if len(names) == 1:
+            self._do(f"delete link {names[0]}", Request("delete", "link", {"index": index_of(names[0])}))
+            return
+        taken = {link["group"] for link in self.links().values()}
+        group = next(number for number in iter(lambda: secrets.randbelow(1 << 31), 0) if number not in taken)
+        joined = [Request("set", "link", {"index": index_of(name), "attrs": {"IFLA_GROUP": group}}) for name in names]
+        self._do(f"group the links {', '.join(names)}", *joined)
+        self._do(f"delete links {', '.join(names)}", Request("delete", "link", {"attrs": {"IFLA_GROUP": group}}))
 
     def add_address(self, name: str, address: str, prefix: int) -> None:
-        with _errors(f"give {address}/{prefix} to {name}"):
-            self._handle.addr("add", index=self._index(name), address=address, prefixlen=prefix)
+        attrs = {"IFA_LOCAL": address, "IFA_ADDRESS": address}
+        message = {"family": socket.AF_INET, "prefixlen": prefix, "link": name, "attrs": attrs}
+        self._do(f"give {address}/{prefix} to {name}", Request("add", "address", message))
 
-    def addresses(self, name: str) -> list[str]:
-        """The IPv4 addresses of a link."""
-        with _errors(f"read the addresses of {name}"):
-            found = list(self._handle.get_addr(index=self._index(name), family=2))
-        return [message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS") for message in found]
+    def set_vlans(self, name: str, verb: str, vlans: list[Message], *, of_bridge: bool) -> None:
+        """Add or delete VLANs of a port, or of a bridge itself."""
+        message = bridge_request(name, of_bridge=of_bridge, vlans=vlans)
+        self._do(f"{verb} VLANs of {name}", Request("set" if verb == "add" else "delete", "bridge", message))
 
-    def set_port(self, name: str, attributes: dict[str, int]) -> None:
-        """Write bridge-port attributes, named as IFLA_BRPORT_* without the prefix, in lower case."""
-        with _errors(f"set bridge port {name}"):
-            self._handle.brport("set", index=self._index(name), **attributes)
+    def set_hwmode(self, name: str, mode: str) -> None:
+        """Let the switch in a NIC be VEB or VEPA."""
+        message = bridge_request(name, of_bridge=True, hwmode=mode)
+        self._do(f"make the switch of {name} {mode}", Request("set", "bridge", message))
 
-    def _index(self, name: str) -> int:
-        with _errors(f"look up {name}"):
-            found = list(self._handle.link_lookup(ifname=name))
-        if not found:
-            raise LinkError(f"There is no interface {name} on this host")
-        return int(found[0])
+    def batch(self, requests: list[Request]) -> list[str]:
+        """Hand over entries of layer3(), and links, in one system call; the answer is what was refused.
+
+        An addition that is there already, and a deletion of what has gone, are no refusals.
+        """
+        moot = {"add": (errno.EEXIST,), "set": (), "delete": _GONE}
+        return [
+            f"{requests[number].verb} {requests[number].what}: {_reason(code, text)}"
+            for number, code, text in self._transact(requests)
+            if code not in moot[requests[number].verb]
+        ]
+
+    def _do(self, what: str, *requests: Request) -> None:
+        for _number, code, text in self._transact(requests):
+            raise LinkError(f"Cannot {what}: {_reason(code, text)}")
+
+    def _transact(self, requests: t.Sequence[Request]) -> list[tuple[int, int, str]]:
+        """Hand requests to the kernel in one system call: (number, errno, text) of those that failed.
+
+        The kernel goes on after a failure.  It confirms the last message only, so that confirmations cannot pile up.
+        """
+        if not requests:
+            return []
+        raw = b"".join(
+            _encode(request, number, last=request is requests[-1]) for number, request in enumerate(requests)
+        )
+        try:
+            self._wire.send(raw)
+        except OSError as error:
+            raise LinkError(f"The kernel does not take {len(requests)} changes at once: {error.strerror}") from error
+        failures = []
+        while True:
+            number, code, text = _answer(self._wire.recv(65536))
+            if code:
+                failures.append((number, code, text))
+            if number == len(requests) - 1:
+                return failures
 
 
-def _link(message: t.Any, names: dict[int, str]) -> dict[str, t.Any]:
-    info = message.get_attr("IFLA_LINKINFO")
-    kind = info.get_attr("IFLA_INFO_KIND") if info else None
-    link = {
-        "index": message["index"],
-        "kind": kind,
-        "up": bool(message["flags"] & IFF_UP),
-        "mac": message.get_attr("IFLA_ADDRESS"),
-        "mtu": message.get_attr("IFLA_MTU"),
-        "master": names.get(message.get_attr("IFLA_MASTER")),
+def _encode(request: Request, number: int, *, last: bool) -> bytes:
+    add, delete, flags = _TYPES[request.what]
+    message = _CODECS[request.what]()
+    fields = {name for name, *_form in message.fields}
+    for name, value in request.message.items():
+        if name in fields:
+            message[name] = value
+    if "link" in request.message:
+        message["ifindex" if request.what == "neighbour" else "index"] = index_of(request.message["link"])
+    message["attrs"] = pairs(request.message.get("attrs", {}))
+    message["header"] = {
+        "type": delete if request.verb == "delete" else add,
+        "flags": _REQUEST | (_ACK if last else 0) | (flags if request.verb == "add" else 0),
+        "sequence_number": number,
+        "pid": 0,
+        "length": 0,
     }
-    if kind in MACVLAN_KINDS:
-        # without a name: the lower link is in another namespace
-        link["lower"] = names.get(message.get_attr("IFLA_LINK"))
-        link["mode"] = info.get_attr("IFLA_INFO_DATA").get_attr(f"IFLA_{kind.upper()}_MODE")
-    if info and info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge":
-        port = info.get_attr("IFLA_INFO_SLAVE_DATA")["attrs"]
-        link["port"] = {key.replace("IFLA_BRPORT_", "").lower(): value for key, value in port}
-    return link
+    message.encode()
+    raw = bytes(message.data)
+    return raw + bytes(-len(raw) % 4)
+
+
+def _answer(raw: bytes) -> tuple[int, int, str]:
+    """(sequence number, errno, text) of a confirmation."""
+    _length, kind, flags, number, _port, code = struct.unpack_from("=IHHIIi", raw)
+    if kind != _ERROR:
+        raise LinkError(f"The kernel answered with a message of type {kind}, which nobody asked for")
+    text, at = "", 36  # after the header, the code and the header of the request
+    while flags & _HAS_TEXT and at + 4 <= len(raw):
+        size, name = struct.unpack_from("=HH", raw, at)
+        if name == _TEXT:
+            text = raw[at + 4 : at + size].rstrip(b"\0").decode(errors="replace")
+        at += max(4, size + -size % 4)
+    return number, -code, text

@@ -24,6 +24,7 @@ class Sysfs:
 
     def __init__(self, root: str = "/") -> None:
         self._links = Path(root, "sys/class/net")
+        self._settings = Path(root, "proc/sys/net")
         self._routes = Path(root, "proc/net/route")
         self._routes6 = Path(root, "proc/net/ipv6_route")
 
@@ -36,6 +37,19 @@ class Sysfs:
             return (self._links / link / name).read_text().strip()
         except (OSError, ValueError):
             return None
+
+    def setting(self, link: str, family: str, name: str) -> str | None:
+        """One of the settings below net.ipv4.conf or net.ipv6.conf; None where the kernel has none."""
+        try:
+            return (self._settings / family / "conf" / link / name).read_text().strip()
+        except OSError:
+            return None
+
+    def set_setting(self, link: str, family: str, name: str, value: str) -> None:
+        try:
+            (self._settings / family / "conf" / link / name).write_text(value)
+        except OSError as error:
+            raise HostNetError(f"Cannot set net.{family}.conf.{link}.{name} to {value}: {error.strerror}") from error
 
     def is_up(self, link: str) -> bool:
         flags = self.attribute(link, "flags")
@@ -59,6 +73,9 @@ class Sysfs:
 
     def is_bridge(self, link: str) -> bool:
         return (self._links / link / "bridge").is_dir()
+
+    def is_wireless(self, link: str) -> bool:
+        return (self._links / link / "phy80211").exists()
 
     def enslave(self, links: list[str], bridge: str, *, isolated: bool, without_stp: bool) -> None:
         """Make links ports of a bridge, without any library.

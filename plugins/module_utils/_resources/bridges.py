@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ports of a host's Linux bridges, and what each port does with frames.
+"""A host's Linux bridges, their ports and what each port does with frames, and the uplink that a bridge stands in for.
 
 This file is private to the collection.
 """
@@ -14,7 +14,13 @@ from .._core.errors import HostNetError
 from .._core.field import Field
 from .._core.resource import Resource
 from .._core.state import Step
+from .._drivers import libvirt_records
+from .._drivers.messages import HWMODES, LinkError
 from .._drivers.netlink import connection
+from .._drivers.sysfs import Sysfs
+from . import layer3
+from .bridge_rules import Rules
+from .uplink_move import Move
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +28,17 @@ if t.TYPE_CHECKING:
     from .._core.field import State
     from .._drivers.netlink import Netlink
 
+_VLANS = Field(
+    "vlans",
+    type="list",
+    fields=(
+        Field("vid", required=True, canonical=canonical.vlan_range),
+        Field("pvid", type="bool", default=False),
+        Field("untagged", type="bool", default=False),
+    ),
+)
 # the wire is IFLA_BRPORT_*, where hairpin is called mode (linux/if_link.h)
-_FLAGS = (
+FLAGS = (
     Field("hairpin", type="bool", wire="mode"),
     Field("isolated", type="bool", wire="isolated"),
     Field("learning", type="bool", wire="learning"),
@@ -32,12 +47,44 @@ _FLAGS = (
     Field("bcast_flood", type="bool", wire="bcast_flood"),
     Field("neigh_suppress", type="bool", wire="neigh_suppress"),
     Field("guard", type="bool", wire="guard"),
+    Field("root_block", type="bool", wire="protect"),
+    Field("fast_leave", type="bool", wire="fast_leave"),
+    Field("mcast_to_unicast", type="bool", wire="mcast_to_ucast"),
+    Field("proxy_arp", type="bool", wire="proxyarp"),
+    Field("locked", type="bool", wire="locked"),
+    Field("mab", type="bool", wire="mab"),
 )
-_PORT = (Field("name", required=True, canonical=canonical.link_name), *_FLAGS)
+_NUMBERS = (Field("cost", type="int", wire="cost"), Field("priority", type="int", wire="priority"))
+_PORT_FIELDS = (*FLAGS, *_NUMBERS)
+_PORT = (
+    Field("name", required=True, canonical=canonical.link_name),
+    Field("state", choices=("present", "absent"), default="present"),
+    *_PORT_FIELDS,
+    _VLANS,
+)
+# the wire is IFLA_BR_*; times are seconds here and hundredths of a second there
+_OPTIONS = (
+    Field("stp", type="bool", wire="stp_state"),
+    Field("forward_delay", type="float", wire="forward_delay"),
+    Field("hello_time", type="float", wire="hello_time"),
+    Field("max_age", type="float", wire="max_age"),
+    Field("ageing_time", type="float", wire="ageing_time"),
+    Field("priority", type="int", wire="priority"),
+    Field("vlan_filtering", type="bool", wire="vlan_filtering"),
+    Field("vlan_default_pvid", type="int", wire="vlan_default_pvid"),
+    Field("mcast_snooping", type="bool", wire="mcast_snooping"),
+    Field("group_fwd_mask", type="int", wire="group_fwd_mask"),
+)
+_LINK = (Field("mac", canonical=canonical.mac), Field("mtu", type="int"), Field("up", type="bool"))
+_OWN = (*_OPTIONS, *_LINK)
+_HUNDREDTHS = 100
+# STP would keep the uplink silent for twice the forward delay, which outlasts most connections
+_NEW = {"stp": False, "forward_delay": 0.0, "up": True}
+STP_FORWARD_DELAY = 15.0  # the kernel's own
 
 
 class Bridges(Resource):
-    """Converges the port flags of existing bridges."""
+    """Converges bridges and their ports, and the mode of the switches in NICs."""
 
     libraries = ("pyroute2",)
     items = Field(
@@ -47,74 +94,277 @@ class Bridges(Resource):
         required=True,
         fields=(
             Field("name", required=True, canonical=canonical.link_name),
-            Field("ports", type="list", fields=_PORT, key="name", required=True),
+            Field("state", choices=("present", "absent"), default="present"),
+            Field("uplink", canonical=canonical.link_name),
+            *_OWN,
+            _VLANS,
+            Field("ports", type="list", fields=_PORT, key="name"),
+            Field("guest_ports", type="dict", fields=_PORT_FIELDS),
+            Field("hwmode", choices=HWMODES),
         ),
     )
 
-    def __init__(self, netlink: Netlink) -> None:
+    def __init__(self, netlink: Netlink, params: State) -> None:
         self._netlink = netlink
+        self._sysfs = Sysfs()
+        self._desired = params["bridges"]
+        self._links: State = {}
+        self._layer3: list[State] = []
+        self._moves: list[State] = []
 
     @classmethod
     @contextmanager
     def open(cls, params: State, *, writable: bool) -> Iterator[Bridges]:
         with connection() as netlink:
-            yield cls(netlink)
+            yield cls(netlink, params)
+
+    # reading
 
     def read(self) -> State:
-        links = self._netlink.links()
-        bridges: State = {name: {} for name, link in links.items() if link["kind"] == "bridge"}
-        for name, link in links.items():
+        self._links = self._netlink.links()
+        self._layer3 = self._netlink.layer3() if self._needs_layer3() else []
+        asked = [*self._desired.values(), *(port for item in self._desired.values() for port in item.get("ports", ()))]
+        vlans = self._netlink.vlans() if any("vlans" in item for item in asked) else {}
+        bridges = {name: self._bridge(name, vlans) for name, link in self._links.items() if link["kind"] == "bridge"}
+        for name, link in self._links.items():
             if link["master"] in bridges and "port" in link:
-                port = link["port"]
-                bridges[link["master"]][name] = {
-                    flag.name: bool(port[flag.wire]) for flag in _FLAGS if flag.wire in port
-                }
-        return bridges
+                bridges[link["master"]]["ports"][name] = _port(link["port"], vlans.get(name))
+        for name, bridge in bridges.items():
+            uplink = self._uplink(name, bridge)
+            bridge.update({"uplink": uplink} if uplink else {})
+        hwmodes = self._netlink.hwmodes() if any("hwmode" in item for item in self._desired.values()) else {}
+        return {**bridges, **{name: {"hwmode": mode} for name, mode in hwmodes.items()}}
+
+    def _needs_layer3(self) -> bool:
+        """A host may have very many routes, so only who asks for a move or a new port pays for reading them."""
+        for name, item in self._desired.items():
+            wanted = {
+                item.get("uplink"),
+                *(port["name"] for port in item.get("ports", ()) if port["state"] == "present"),
+            }
+            if item["state"] == "absent" or "uplink" in item:
+                return True
+            if any(self._links.get(port, {}).get("master") != name for port in wanted - {None}):
+                return True
+        return False
+
+    def _bridge(self, name: str, vlans: State) -> State:
+        link = self._links[name]
+        state = {field.name: _read(field, link["data"][field.wire]) for field in _OPTIONS if field.wire in link["data"]}
+        state.update({field.name: link[field.name] for field in _LINK})
+        state.update({"vlans": vlans[name]} if name in vlans else {})
+        return {**state, "layer3": self._told(name), "ports": {}}
+
+    def _told(self, link: str) -> list[str]:
+        entries = layer3.on_link(self._layer3, link)
+        return sorted(layer3.told(entry) for entry in entries if layer3.is_own(entry))
+
+    def _uplink(self, name: str, bridge: State) -> str | None:
+        """The port that the bridge stands in for: the one that the task names, or that it has the MAC address of."""
+        item = self._desired.get(name, {})
+        named = item.get("uplink")
+        if named in bridge["ports"] and item["state"] == "absent":
+            return t.cast("str", named)
+        same = [port for port in bridge["ports"] if self._links[port]["mac"] == bridge["mac"]]
+        found = named if named in bridge["ports"] else same[0] if len(same) == 1 else None
+        return None if found is None or self._told(found) else found
+
+    # deciding
 
     def validate(self, desired: State, current: State) -> None:
-        found = []
-        for name, bridge in desired.items():
-            if name not in current:
-                found.append(f"There is no bridge {name} on this host; it has {', '.join(current) or 'none'}")
-                continue
-            listed = [port["name"] for port in bridge["ports"]]
-            for port in bridge["ports"]:
-                found += _port_problems(name, port, current[name])
-                if listed.count(port["name"]) > 1:
-                    found.append(f"Port {port['name']} of bridge {name} is listed twice; keep one of them")
+        rules = Rules(
+            links=self._links,
+            current=current,
+            layer3={name: self._told(name) for name in self._links},
+            immovable={name: layer3.unknown(layer3.on_link(self._layer3, name)) for name in self._links},
+            networks=libvirt_records.network_bridges(),
+            wireless={name for name in self._links if self._sysfs.is_wireless(name)},
+        )
+        found = rules.problems(desired, self.aim(desired, current))
         if found:
             raise HostNetError("Nothing was changed. " + ". ".join(found) + ".")
 
     def aim(self, desired: State, current: State) -> State:
-        goal = {}
-        for name, bridge in desired.items():
-            ports = dict(current.get(name, {}))
-            for port in bridge["ports"]:
-                flags = {flag.name: port[flag.name] for flag in _FLAGS if flag.name in port}
-                ports[port["name"]] = {**ports.get(port["name"], {}), **flags}
-            goal[name] = ports
+        return {name: self._aim(name, item, current.get(name)) for name, item in desired.items()}
+
+    def _aim(self, name: str, item: State, have: State | None) -> State | None:
+        if item["state"] == "absent":
+            return None
+        if "hwmode" in item:
+            return {"hwmode": item["hwmode"]}
+        uplink = item.get("uplink")
+        below = self._links.get(uplink or "", {})
+        pinned = {word: below[word] for word in ("mac", "mtu") if below}
+        goal: State = {
+            **(have or {**_NEW, **pinned}),
+            **{field.name: item[field.name] for field in _OWN if field.name in item},
+        }
+        if goal.get("stp") and "forward_delay" not in item and not goal["forward_delay"]:
+            goal["forward_delay"] = STP_FORWARD_DELAY
+        if "vlans" in item:
+            goal["vlans"] = _expanded(item["vlans"])
+        goal["ports"] = self._aim_ports(item, (have or {}).get("ports", {}))
+        if uplink:
+            goal["uplink"] = uplink
+            goal["layer3"] = sorted({*goal.get("layer3", []), *self._told(uplink)})
         return goal
+
+    def _aim_ports(self, item: State, have: State) -> State:
+        ports = {name: dict(flags) for name, flags in have.items()}
+        for name, flags in ports.items():
+            if self._links.get(name, {}).get("kind") == "tun":
+                flags.update(item.get("guest_ports", {}))
+        for port in item.get("ports", ()):
+            if port["state"] == "absent":
+                ports.pop(port["name"], None)
+                continue
+            given = {field.name: port[field.name] for field in _PORT_FIELDS if field.name in port}
+            given.update({"vlans": _expanded(port["vlans"])} if "vlans" in port else {})
+            ports[port["name"]] = {**ports.get(port["name"], {}), **given}
+        if "uplink" in item:
+            ports.setdefault(item["uplink"], {})
+        return ports
 
     @staticmethod
     def plan(goal: State, current: State) -> list[Step]:
-        steps = []
-        for bridge, ports in goal.items():
-            for name, flags in (ports or {}).items():
-                have = current.get(bridge, {}).get(name, {})
-                changed = {flag: value for flag, value in flags.items() if have.get(flag) != value}
-                steps += [Step("set", name, changed)] if changed else []
-        return steps
+        removals: list[Step] = []
+        others: list[Step] = []
+        for name, wanted in goal.items():
+            have = current.get(name)
+            if have and "hwmode" in have:
+                changed = wanted and wanted["hwmode"] != have["hwmode"]
+                others += [Step("switch", name, wanted)] if changed else []
+            elif wanted is None and have:
+                removals += [*_releases(name, {"ports": {}}, have), Step("delete", name)]
+            elif wanted and "hwmode" not in wanted:
+                removals += _releases(name, wanted, have) if have else []
+                others += _steps(name, wanted, have or {})
+        return removals + others
+
+    # acting
 
     def apply(self, step: Step) -> None:
-        wires = {flag.name: flag.wire for flag in _FLAGS}
-        self._netlink.set_port(step.item, {wires[name]: int(value) for name, value in step.state.items()})
+        verbs = {
+            "create": self._create,
+            "set": self._set,
+            "delete": lambda name, _state: self._netlink.delete_links([name]),
+            "switch": lambda name, state: self._netlink.set_hwmode(name, state["hwmode"]),
+            "move": self._move,
+            "return": self._return,
+            "add": lambda port, state: self._netlink.set_link(port, master=state["bridge"], up=True),
+            "release": lambda port, _state: self._netlink.set_link(port, master=""),
+            "set port": lambda port, state: self._netlink.set_link(port, port=_written(_PORT_FIELDS, state)),
+            "set vlans": self._set_vlans,
+        }
+        try:
+            verbs[step.verb](step.item, step.state)
+        except LinkError as error:
+            if not {"vlans", "vlan_filtering", "vlan_default_pvid"} & (step.state or {}).keys():
+                raise
+            raise HostNetError(
+                f"{error}; the kernel of this host may have been built without VLAN filtering"
+            ) from error
+
+    def _create(self, name: str, state: State) -> None:
+        born = {word: state[word] for word in ("mac", "mtu") if word in state}
+        self._netlink.add_link(name, "bridge", **born, data=_written(_OPTIONS, state))
+        # its link-local address comes over from the uplink, whose MAC address it shares
+        generates = self._sysfs.setting(name, "ipv6", "addr_gen_mode")
+        if generates is not None and state.get("uplink"):
+            self._sysfs.set_setting(name, "ipv6", "addr_gen_mode", "1")
+        self._netlink.set_link(name, up=state["up"])
+
+    def _set(self, name: str, state: State) -> None:
+        plain = {field.name: state[field.name] for field in _LINK if field.name in state}
+        options = _written(_OPTIONS, state)
+        self._netlink.set_link(name, "bridge", **plain, **({"data": options} if options else {}))
+
+    def _move(self, uplink: str, state: State) -> None:
+        bridge = state["bridge"]
+        self._netlink.set_link(uplink, up=True)
+        took = Move(self._netlink, self._sysfs, uplink, bridge).run()
+        self._moves.append({"uplink": uplink, "bridge": bridge, "milliseconds": round(took * 1000, 3)})
+        generates = self._sysfs.setting(uplink, "ipv6", "addr_gen_mode")
+        if generates is not None:
+            self._sysfs.set_setting(bridge, "ipv6", "addr_gen_mode", generates)
+
+    def _return(self, uplink: str, state: State) -> None:
+        bridge = state["bridge"]
+        took = Move(self._netlink, self._sysfs, uplink, bridge, back=True).run()
+        self._moves.append({"uplink": uplink, "bridge": None, "milliseconds": round(took * 1000, 3)})
+
+    def _set_vlans(self, name: str, state: State) -> None:
+        of_bridge = self._links.get(name, {}).get("kind") == "bridge" or state["of_bridge"]
+        have = self._netlink.vlans().get(name, [])
+        stale = [vlan for vlan in have if vlan not in state["vlans"]]
+        fresh = [vlan for vlan in state["vlans"] if vlan not in have]
+        for verb, vlans in (("delete", stale), ("add", fresh)):
+            if vlans:
+                self._netlink.set_vlans(name, verb, vlans, of_bridge=of_bridge)
+
+    def report(self, goal: State, before: State) -> State:
+        moving = [(name, wanted["uplink"]) for name, wanted in goal.items() if wanted and wanted.get("uplink")]
+        moving = [(name, uplink) for name, uplink in moving if (before.get(name) or {}).get("uplink") != uplink]
+        leased = [
+            f"{layer3.told(entry)} of {name} has a limited lifetime; let its DHCP client ask for {name} from now on"
+            for name, _uplink in moving
+            for entry in layer3.on_link(self._layer3, name)
+            if "IFA_CACHEINFO" in entry["attrs"]
+        ]
+        return {"moves": self._moves, **({"warnings": leased} if leased else {})}
 
 
-def _port_problems(bridge: str, port: State, ports: State) -> Iterator[str]:
-    name = port["name"]
-    if name not in ports:
-        yield f"{name} is not a port of bridge {bridge}; its ports are {', '.join(ports) or 'none'}"
-        return
-    unknown = [flag.name for flag in _FLAGS if flag.name in port and flag.name not in ports[name]]
-    if unknown:
-        yield f"The kernel or pyroute2 of this host does not know {', '.join(unknown)} of port {name}; leave that out"
+def _steps(name: str, wanted: State, have: State) -> list[Step]:
+    """What makes a bridge and its ports what they are to be, but for ports that leave."""
+    own = {field.name: wanted[field.name] for field in _OWN if field.name in wanted}
+    changed = {word: value for word, value in own.items() if have.get(word) != value}
+    uplink = {"uplink": wanted["uplink"]} if "uplink" in wanted else {}
+    steps = [Step("create", name, {**own, **uplink})] if not have else [Step("set", name, changed)] if changed else []
+    moves = uplink and have.get("uplink") != wanted["uplink"]
+    steps += [Step("move", wanted["uplink"], {"bridge": name})] if moves else []
+    if "vlans" in wanted and wanted["vlans"] != have.get("vlans"):
+        steps.append(Step("set vlans", name, {"vlans": wanted["vlans"], "of_bridge": True}))
+    for port, flags in wanted["ports"].items():
+        known = have.get("ports", {}).get(port)
+        if known is None and not (moves and port == wanted["uplink"]):
+            steps.append(Step("add", port, {"bridge": name}))
+        differs = {word: value for word, value in flags.items() if (known or {}).get(word) != value}
+        vlans = differs.pop("vlans", None)
+        steps += [Step("set port", port, differs)] if differs else []
+        steps += [Step("set vlans", port, {"vlans": vlans, "of_bridge": False})] if vlans is not None else []
+    return steps
+
+
+def _releases(name: str, wanted: State, have: State) -> list[Step]:
+    """What lets ports go; the uplink takes along what the host has on the bridge."""
+    leaving = [port for port in have["ports"] if port not in wanted["ports"]]
+    uplink = have.get("uplink")
+    back = bool(uplink in leaving and have["layer3"])
+    steps = [Step("return", t.cast("str", uplink), {"bridge": name})] if back else []
+    return steps + [Step("release", port) for port in leaving if not (back and port == uplink)]
+
+
+def _port(wire: State, vlans: list[State] | None) -> State:
+    state = {field.name: _read(field, wire[field.wire]) for field in _PORT_FIELDS if field.wire in wire}
+    return {**state, **({} if vlans is None else {"vlans": vlans})}
+
+
+def _read(field: Field, value: t.Any) -> t.Any:
+    return bool(value) if field.type == "bool" else value / _HUNDREDTHS if field.type == "float" else value
+
+
+def _written(fields: tuple[Field, ...], state: State) -> State:
+    def wire(field: Field) -> int:
+        value = state[field.name]
+        return round(value * _HUNDREDTHS) if field.type == "float" else int(value)
+
+    return {field.wire: wire(field) for field in fields if field.name in state}
+
+
+def _expanded(vlans: list[State]) -> list[State]:
+    """Ranges as single VLANs, as the kernel lists them."""
+    found = []
+    for vlan in vlans:
+        first, _dash, last = vlan["vid"].partition("-")
+        found += [{**vlan, "vid": vid} for vid in range(int(first), int(last or first) + 1)]
+    return sorted(found, key=lambda vlan: vlan["vid"])

@@ -6,6 +6,7 @@ This file is private to the collection.
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from contextlib import contextmanager
 
@@ -14,7 +15,11 @@ from .._core.errors import HostNetError
 from .._core.field import Field
 from .._core.resource import Resource
 from .._core.state import Step
-from .._drivers.netlink import MACVLAN_KINDS, connection
+from .._drivers import libvirt_records
+from .._drivers.messages import MACVLAN_KINDS
+from .._drivers.netlink import connection
+from .._drivers.sysfs import Sysfs
+from . import layer3
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +29,7 @@ if t.TYPE_CHECKING:
 
 # in the kernel's spelling; the four that guests use are also libvirt's forward modes
 MODES = ("bridge", "vepa", "private", "passthru", "source")
+ADDR_GEN_MODES = ("eui64", "none", "stable_secret", "random")  # IN6_ADDR_GEN_MODE_*, linux/if_link.h
 _FIXED = ("kind", "lower")  # the kernel takes a change of these, and does nothing
 _LINK = (
     Field("lower", canonical=canonical.link_name),
@@ -32,10 +38,23 @@ _LINK = (
     Field("mac", canonical=canonical.mac),
     Field("mtu", type="int"),
     Field("up", type="bool"),
+    Field("source_macs", type="list", canonical=canonical.mac),
+    Field("nopromisc", type="bool"),
+    Field("bc_queue_len", type="int"),
+    Field("allmulti", type="bool"),
+    Field("addr_gen_mode", choices=ADDR_GEN_MODES),
+    Field("addresses", type="list", canonical=canonical.interface_address),
+    Field("routes", type="list", canonical=canonical.subnet),
 )
 _MTU_MIN = 68  # what IPv4 asks for (RFC 791), and the kernel's ETH_MIN_MTU
+_QUEUE_MAX = 2**32 - 1
 _NAMES = [field.name for field in _LINK]
+_DATA = ("mode", "nopromisc", "bc_queue_len")  # what a message says of the kind
+_LAYER3 = ("addresses", "routes")
+_RIVALS = ("ipvlan", "ipvtap")
 _NEW = {"kind": "macvtap", "mode": "vepa", "up": True}  # vepa is the kernel's own default
+# a host that made up an address for a guest's MAC would claim the guest's own address in duplicate detection
+_NEW_MACVTAP = {"addr_gen_mode": "none"}
 
 
 class MacvtapLinks(Resource):
@@ -57,8 +76,12 @@ class MacvtapLinks(Resource):
 
     def __init__(self, netlink: Netlink, params: State) -> None:
         self._netlink = netlink
+        self._sysfs = Sysfs()
         self._allow_recreate = params["allow_recreate"]
+        #: addresses and routes take a look at all that the host has, so only who asks for them pays
+        self._with_layer3 = any(word in item for item in params["links"].values() for word in _LAYER3)
         self._others: State = {}  #: the links that are neither macvtap nor macvlan
+        self._guests: dict[str, str] = {}  #: the links of running guests, and whose they are
 
     @classmethod
     @contextmanager
@@ -69,14 +92,29 @@ class MacvtapLinks(Resource):
     def read(self) -> State:
         found = self._netlink.links()
         self._others = {name: link for name, link in found.items() if link["kind"] not in MACVLAN_KINDS}
+        self._guests = libvirt_records.guest_links()
+        links = {name: self._state(name, link) for name, link in found.items() if name not in self._others}
+        entries = self._netlink.layer3() if self._with_layer3 else []
+        for name, link in links.items() if self._with_layer3 else ():
+            own = layer3.on_link(entries, name)
+            link.update({"addresses": layer3.addresses_of(own), "routes": layer3.subnets_of(own)})
+        return {name: {key: link[key] for key in _NAMES if link.get(key) is not None} for name, link in links.items()}
+
+    def _state(self, name: str, link: State) -> State:
+        data = link["data"]
+        generates = self._sysfs.setting(name, "ipv6", "addr_gen_mode")
         return {
-            name: {key: link[key] for key in _NAMES if link[key] is not None}
-            for name, link in found.items()
-            if name not in self._others
+            **link,
+            "mode": data["mode"],
+            "source_macs": link["source_macs"] if data["mode"] == "source" else None,
+            "nopromisc": "nopromisc" in data["flags"],
+            "bc_queue_len": data.get("bc_queue_len"),
+            "addr_gen_mode": ADDR_GEN_MODES[int(generates)] if generates else None,
         }
 
     def aim(self, desired: State, current: State) -> State:
-        return {name: _aim(item, current.get(name)) for name, item in desired.items()}
+        ipv6 = self._sysfs.setting("all", "ipv6", "disable_ipv6") is not None
+        return {name: _aim(item, current.get(name), _NEW_MACVTAP if ipv6 else {}) for name, item in desired.items()}
 
     @staticmethod
     def plan(goal: State, current: State) -> list[Step]:
@@ -90,31 +128,67 @@ class MacvtapLinks(Resource):
                 others.append(Step("create", name, wanted))
             elif wanted and have:
                 changed = {key: wanted[key] for key in _NAMES if key in wanted and wanted[key] != have.get(key)}
-                kind = {"kind": have["kind"]} if "mode" in changed else {}
-                others += [Step("set", name, {**kind, **changed})] if changed else []
+                others += [Step("set", name, {"kind": have["kind"], **changed})] if changed else []
         return removals + others
 
+    def carry_out(self, steps: list[Step]) -> None:
+        for verb, group in itertools.groupby(steps, key=lambda step: step.verb):
+            if verb == "delete":
+                self._netlink.delete_links([step.item for step in group])
+            else:
+                super().carry_out(list(group))
+
     def apply(self, step: Step) -> None:
-        if step.verb == "delete":
-            self._netlink.delete_link(step.item)
-        elif step.verb == "set":
-            self._netlink.set_link(step.item, **step.state)
-        else:
-            self._netlink.add_macvlan(step.item, step.state)
-            self._netlink.set_link(step.item, up=step.state["up"])
+        name, state = step.item, dict(step.state)
+        kind, up = state.pop("kind"), state.pop("up", None)
+        if step.verb == "create":
+            born = {key: state.pop(key) for key in ("lower", "mac", "mtu") if key in state}
+            self._netlink.add_link(name, kind, **born, data=_data({"mode": state.pop("mode"), **state}))
+            state = {key: value for key, value in state.items() if key not in _DATA}
+        if up and "nopromisc" in state:  # the kernel loses count when the flag changes on a link that is down
+            self._netlink.set_link(name, up=True)
+        if "addr_gen_mode" in state:
+            self._sysfs.set_setting(name, "ipv6", "addr_gen_mode", str(ADDR_GEN_MODES.index(state["addr_gen_mode"])))
+        plain = {key: state[key] for key in ("mac", "mtu", "allmulti", "source_macs") if key in state}
+        data = _data(state)
+        last = {} if up is None else {"up": up}
+        if plain or data or last:
+            self._netlink.set_link(name, kind, **plain, **last, **({"data": data} if data else {}))
+        if any(word in state for word in _LAYER3):
+            self._set_layer3(name, state)
+
+    def _set_layer3(self, name: str, state: State) -> None:
+        entries = layer3.on_link(self._netlink.layer3(), name)
+        make: dict[str, tuple[t.Any, t.Any]] = {
+            "addresses": (layer3.address, layer3.addresses_of(entries)),
+            "routes": (layer3.route, layer3.subnets_of(entries)),
+        }
+        stale, fresh = [], []
+        for word, (entry, have) in make.items():
+            wanted = state.get(word, have)
+            stale += [entry(name, text) for text in have if text not in wanted]
+            fresh += [entry(name, text) for text in wanted if text not in have]
+        refused = self._netlink.batch([*layer3.deleted(stale), *layer3.added(fresh)])
+        if refused:
+            raise HostNetError(f"Cannot set the addresses and routes of {name}: {'; '.join(refused)}")
 
     def validate(self, desired: State, current: State) -> None:
         goal = self.aim(desired, current)
         found = [
             f"{name}: {text}"
             for name, wanted in goal.items()
-            if wanted and wanted != current.get(name)
+            if wanted != current.get(name)
             for text in self._problems(name, wanted, {**current, **goal}, current.get(name))
         ]
         if found:
             raise HostNetError("Nothing was changed. " + ". ".join(f"Link {text}" for text in found) + ".")
 
-    def _problems(self, name: str, wanted: State, after: State, have: State | None) -> Iterator[str]:
+    def _problems(self, name: str, wanted: State | None, after: State, have: State | None) -> Iterator[str]:
+        if name in self._guests:
+            yield f"it is the interface of the running guest {self._guests[name]}, and libvirt's; change the guest"
+            return
+        if wanted is None:
+            return
         lower = wanted.get("lower")
         if name in self._others:
             yield f"there is an interface of that name, of kind {self._others[name]['kind'] or 'physical'}"
@@ -127,14 +201,11 @@ class MacvtapLinks(Resource):
             yield from self._lower_problems(lower, wanted)
         if wanted["mode"] == "passthru" and "mac" in wanted and wanted["mac"] != (have or {}).get("mac"):
             yield f"mode passthru shares the MAC address of {lower}; leave mac out, or set it on {lower}"
-        if have and _is_other_link(wanted, have) and not self._allow_recreate:
+        again = have is not None and _is_other_link(wanted, have)
+        if again and not self._allow_recreate:
             yield "this change needs the link made anew, which cuts off its user; set allow_recreate to allow it"
-        neighbours = {key: link for key, link in after.items() if key != name and link and link.get("lower") == lower}
-        for other, link in neighbours.items():
-            if "passthru" in (wanted["mode"], link["mode"]):
-                yield f"mode passthru takes {lower} for itself, where {other} is as well"
-            if "mac" in wanted and wanted["mac"] == link.get("mac"):
-                yield f"{other} on {lower} has the same MAC address {wanted['mac']}"
+        yield from _option_problems(wanted, None if again else have)
+        yield from _neighbour_problems(name, wanted, after)
 
     def _lower_problems(self, lower: str, wanted: State) -> Iterator[str]:
         master, most, mac = (self._others[lower][name] for name in ("master", "mtu", "mac"))
@@ -144,16 +215,42 @@ class MacvtapLinks(Resource):
             yield f"{lower} itself has the MAC address {mac}"
         if lower == "lo":
             yield "lo carries no Ethernet frames; choose another lower interface"
-        if master:
+        if master == "ovs-system":
+            yield f"{lower} is a port of Open vSwitch, where the kernel allows no such link; choose another one"
+        elif master:
             yield f"{lower} is a port of {master}, where the kernel allows no such link; put it on {master}"
+        rival = next(
+            (name for name, link in self._others.items() if link.get("lower") == lower and link["kind"] in _RIVALS),
+            None,
+        )
+        if rival:
+            yield f"{lower} carries the {self._others[rival]['kind']} link {rival}, beside which the kernel allows none"
 
 
-def _aim(desired: State, current: State | None) -> State | None:
+def _data(state: State) -> State:
+    """What the kind's own part of a message says."""
+    data: State = {key: state[key] for key in ("mode", "bc_queue_len") if key in state}
+    if "nopromisc" in state:
+        data["flags"] = "nopromisc" if state["nopromisc"] else 0
+    return data
+
+
+def _aim(desired: State, current: State | None, new_macvtap: State) -> State | None:
     if desired["state"] == "absent":
         return None
-    goal = {**(_NEW if current is None else current), **{key: desired[key] for key in _NAMES if key in desired}}
-    if current and _is_other_link(goal, current):  # made anew, it keeps what was asked for and nothing by chance
-        return {**_NEW, **{key: desired.get(key, current.get(key)) for key in ("lower", *desired) if key in _NAMES}}
+    given = {
+        key: sorted(desired[key]) if isinstance(desired[key], list) else desired[key]
+        for key in _NAMES
+        if key in desired
+    }
+    if current is None or _is_other_link({**current, **given}, current):
+        # made anew, it keeps what was asked for and nothing by chance
+        kept = {} if current is None else {key: current[key] for key in ("lower", *given) if key in current}
+        goal = {**_NEW, **kept, **given}
+        return {**(new_macvtap if goal["kind"] == "macvtap" else {}), **goal}
+    goal = {**current, **given}
+    if goal["mode"] != "source" and "source_macs" not in given:  # the kernel forgets them by itself
+        goal.pop("source_macs", None)
     return goal
 
 
@@ -161,3 +258,31 @@ def _is_other_link(wanted: State, have: State) -> bool:
     """Whether the kernel cannot turn one link into the other."""
     to_or_from_passthru = wanted["mode"] != have["mode"] and "passthru" in (wanted["mode"], have["mode"])
     return to_or_from_passthru or any(wanted.get(name) != have.get(name) for name in _FIXED)
+
+
+def _option_problems(wanted: State, have: State | None) -> Iterator[str]:
+    if wanted.get("source_macs") and wanted["mode"] != "source":
+        yield f"source_macs is for mode source, and this link is in mode {wanted['mode']}"
+    if wanted.get("nopromisc") and wanted["mode"] != "passthru":
+        yield f"nopromisc is for mode passthru, and this link is in mode {wanted['mode']}"
+    if have and wanted.get("nopromisc") != have.get("nopromisc") and not (have["up"] or wanted["up"]):
+        yield "nopromisc can change only while the link is up (the kernel loses count otherwise); set up: true as well"
+    if not 0 <= wanted.get("bc_queue_len", 0) <= _QUEUE_MAX:
+        yield f"bc_queue_len {wanted['bc_queue_len']} has to be from 0 to {_QUEUE_MAX} frames"
+    if have and "bc_queue_len" in wanted and "bc_queue_len" not in have:
+        yield "the kernel of this host does not know bc_queue_len (Linux 5.11 does); leave it out"
+    if have and "addr_gen_mode" in wanted and "addr_gen_mode" not in have:
+        yield "this host has no IPv6, so no addr_gen_mode; leave it out"
+    if wanted["kind"] == "macvtap" and any(wanted.get(word) for word in _LAYER3):
+        yield "addresses and routes are the guest's on a macvtap; give them to a link of kind macvlan"
+
+
+def _neighbour_problems(name: str, wanted: State, after: State) -> Iterator[str]:
+    lower = wanted.get("lower")
+    for other, link in after.items():
+        if other == name or not link or link.get("lower") != lower:
+            continue
+        if "passthru" in (wanted["mode"], link["mode"]):
+            yield f"mode passthru takes {lower} for itself, where {other} is as well"
+        if "mac" in wanted and wanted["mac"] == link.get("mac"):
+            yield f"{other} on {lower} has the same MAC address {wanted['mac']}"

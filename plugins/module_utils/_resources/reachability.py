@@ -218,8 +218,8 @@ class MacvtapProbe(Probe):
 
     def _connect(self, name: str, mac: str, namespace: int) -> None:
         mode = self._place["live"]["forward"]["mode"]
-        self._netlink.add_macvlan(
-            name, {"kind": "macvlan", "lower": self._place["lower"], "mode": mode, "mac": mac}, namespace
+        self._netlink.add_link(
+            name, "macvlan", lower=self._place["lower"], mac=mac, namespace=namespace, data={"mode": mode}
         )
 
     def _measure_lan(self) -> Measured:
@@ -240,7 +240,7 @@ class BridgeProbe(Probe):
     def _connect(self, name: str, mac: str, namespace: int) -> None:
         outer = f"{name}p"
         self._netlink.add_veth(outer, frames.random_mac(), name, mac, namespace)
-        self._netlink.set_link(outer, bridge=self._place["lower"], up=True)
+        self._netlink.set_link(outer, master=self._place["lower"], up=True)
         self.ports.append(outer)
 
     def _measure_lan(self) -> Measured:

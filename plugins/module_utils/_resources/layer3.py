@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the host has above its links: addresses, routes, rules and neighbours, as rtnetlink tells them.  Pure.
+
+An entry is a message of Netlink.layer3(), with names of links.  This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+import typing as t
+
+from .._drivers.netlink import Request
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .._core.field import State
+
+SCOPE_UNIVERSE, SCOPE_LINK = 0, 253  # linux/rtnetlink.h
+_TABLE_MAIN, _PROTO_STATIC, _UNICAST = 254, 4, 1
+_LINK_WORDS = ("RTA_OIF", "FRA_IIFNAME", "FRA_OIFNAME")
+_LABEL_MAX = 15  # IFNAMSIZ - 1
+# a route is confirmed only while its gateway can be reached: addresses first, then what is on the link, then the rest
+_ORDER = ("address", "neighbour", "route", "rule")
+
+
+def on_link(entries: Iterable[State], link: str) -> list[State]:
+    """The entries that name a link."""
+    return [entry for entry in entries if link in _names(entry)]
+
+
+def _names(entry: State) -> set[str]:
+    attrs = entry["attrs"]
+    hops = [hop["oif"] for hop in attrs.get("RTA_MULTIPATH", ())]
+    return {entry.get("link"), *hops, *(attrs.get(word) for word in _LINK_WORDS)} - {None}
+
+
+def moved(entries: Iterable[State], source: str, target: str) -> list[State]:
+    """The entries of one link as those of another."""
+    return [_moved(entry, source, target) for entry in entries]
+
+
+def _moved(entry: State, source: str, target: str) -> State:
+    def name(old: t.Any) -> t.Any:
+        return target if old == source else old
+
+    attrs = {key: name(value) if key in _LINK_WORDS else value for key, value in entry["attrs"].items()}
+    if "RTA_MULTIPATH" in attrs:
+        attrs["RTA_MULTIPATH"] = [{**hop, "oif": name(hop["oif"])} for hop in attrs["RTA_MULTIPATH"]]
+    label = attrs.get("IFA_LABEL", "")
+    if label == source or label.startswith(f"{source}:"):
+        attrs["IFA_LABEL"] = target + label[len(source) :]
+        if len(attrs["IFA_LABEL"]) > _LABEL_MAX:
+            attrs["IFA_LABEL"] = target
+    return {**entry, "attrs": attrs, **({"link": name(entry["link"])} if "link" in entry else {})}
+
+
+def lasting(entries: Iterable[State]) -> set[str]:
+    """What two states of a host can be compared by: entries without those that the kernel learns and forgets."""
+    return {json.dumps(_lasting(entry), sort_keys=True) for entry in entries if entry.get("state") != _STALE}
+
+
+_STALE = 0x04  # NUD_STALE, linux/neighbour.h
+
+
+def _lasting(entry: State) -> State:
+    attrs = {name: value for name, value in entry["attrs"].items() if name not in ("IFA_CACHEINFO", "RTA_EXPIRES")}
+    return {**entry, "attrs": attrs}
+
+
+def added(entries: Iterable[State]) -> list[Request]:
+    """The requests that add entries, each after what it rests on."""
+    return [Request("add", entry["what"], entry) for entry in sorted(entries, key=_rest)]
+
+
+def deleted(entries: Iterable[State]) -> list[Request]:
+    """The requests that delete entries, each before what it rests on."""
+    return [Request("delete", entry["what"], entry) for entry in sorted(entries, key=_rest)[::-1]]
+
+
+def _rest(entry: State) -> tuple[int, int]:
+    return _ORDER.index(entry["what"]), -entry.get("scope", 0)
+
+
+def unknown(entries: Iterable[State]) -> list[str]:
+    """What this host's pyroute2 cannot say again, or what rests on something else than a link."""
+    return [told(entry) for entry in entries if {"UNKNOWN", "RTA_NH_ID"} & entry["attrs"].keys()]
+
+
+def told(entry: State) -> str:
+    """An entry for a person to read."""
+    attrs, what = entry["attrs"], entry["what"]
+    if what == "address":
+        return f"{attrs.get('IFA_LOCAL') or attrs['IFA_ADDRESS']}/{entry['prefixlen']}"
+    if what == "route":
+        to = f"{attrs['RTA_DST']}/{entry['dst_len']}" if "RTA_DST" in attrs else "default"
+        via = f" via {attrs['RTA_GATEWAY']}" if "RTA_GATEWAY" in attrs else ""
+        table = attrs.get("RTA_TABLE", entry["table"])
+        return f"route {to}{via}" + (f" table {table}" if table != _TABLE_MAIN else "")
+    if what == "rule":
+        return f"rule {attrs.get('FRA_PRIORITY', 0)}"
+    return f"neighbour {attrs['NDA_DST']}"
+
+
+def is_own(entry: State) -> bool:
+    """Whether somebody gave this to the host: no link-local address, and no neighbour that it came to know."""
+    by_kernel = entry["what"] == "address" and entry["scope"] == SCOPE_LINK and entry["family"] == socket.AF_INET6
+    return not by_kernel and entry.get("state") != _STALE
+
+
+def address(link: str, text: str) -> State:
+    """The entry of an address with its prefix."""
+    own = ipaddress.ip_interface(text)
+    attrs = {"IFA_LOCAL": str(own.ip), "IFA_ADDRESS": str(own.ip)}
+    return {
+        "what": "address",
+        **_family(own),
+        "prefixlen": own.network.prefixlen,
+        "scope": SCOPE_UNIVERSE,
+        "link": link,
+        "attrs": attrs,
+    }
+
+
+def route(link: str, text: str) -> State:
+    """The entry of a route to a subnet right on a link."""
+    subnet = ipaddress.ip_network(text)
+    scope = SCOPE_LINK if subnet.version == 4 else SCOPE_UNIVERSE
+    fields = {
+        "dst_len": subnet.prefixlen,
+        "table": _TABLE_MAIN,
+        "proto": _PROTO_STATIC,
+        "scope": scope,
+        "type": _UNICAST,
+    }
+    return {
+        "what": "route",
+        **_family(subnet),
+        **fields,
+        "attrs": {"RTA_DST": str(subnet.network_address), "RTA_OIF": link},
+    }
+
+
+def _family(value: t.Any) -> State:
+    return {"family": socket.AF_INET if value.version == 4 else socket.AF_INET6}
+
+
+def addresses_of(entries: Iterable[State]) -> list[str]:
+    """The addresses of global scope, with their prefixes."""
+    return sorted(told(entry) for entry in entries if entry["what"] == "address" and entry["scope"] == SCOPE_UNIVERSE)
+
+
+def subnets_of(entries: Iterable[State]) -> list[str]:
+    """The subnets that routes of the main table find right on the link."""
+    routes = (entry for entry in entries if entry["what"] == "route" and entry["table"] == _TABLE_MAIN)
+    return sorted(
+        f"{entry['attrs']['RTA_DST']}/{entry['dst_len']}"
+        for entry in routes
+        if "RTA_DST" in entry["attrs"] and "RTA_GATEWAY" not in entry["attrs"]
+    )

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Move what the host has above one link to another one, so that no connection is lost and no crash can strand it.
+
+First everything is added to the new link while the old one still has it.  Then one system call makes the old link a
+port, or no port, and deletes what it had: between the two there is no moment that a signal could fall into.
+This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .._core.errors import HostNetError
+from .._drivers import netlink, restorer
+from .._drivers.messages import index_of
+from .._drivers.netlink import Request
+from . import layer3
+
+if t.TYPE_CHECKING:
+    from .._core.field import State
+    from .._drivers.netlink import Netlink
+    from .._drivers.sysfs import Sysfs
+
+_DEADLINE = 20.0  # seconds after which a move that hangs is undone
+# what a host may have set for its uplink, and would miss on the bridge
+_SETTINGS = {
+    "ipv4": ("accept_local", "accept_redirects", "accept_source_route", "arp_accept", "arp_announce", "arp_filter",
+             "arp_ignore", "forwarding", "log_martians", "promote_secondaries", "proxy_arp", "route_localnet",
+             "rp_filter", "secure_redirects", "send_redirects", "src_valid_mark"),
+    "ipv6": ("accept_ra", "accept_ra_defrtr", "accept_ra_pinfo", "accept_ra_rtr_pref", "accept_redirects", "autoconf",
+             "disable_ipv6", "forwarding", "proxy_ndp", "use_tempaddr"),
+}  # fmt: skip
+
+
+class Move:
+    """Onto a bridge, whose port the uplink becomes; or back from it, and the uplink is a port no more."""
+
+    def __init__(self, link: Netlink, sysfs: Sysfs, uplink: str, bridge: str, *, back: bool = False) -> None:
+        self._netlink = link
+        self._sysfs = sysfs
+        self._uplink = uplink
+        self._source, self._target = (bridge, uplink) if back else (uplink, bridge)
+        self._bridge = "" if back else bridge
+
+    def run(self) -> float:
+        """Seconds that the switch-over took.  Raises HostNetError with everything as it was."""
+        self._copy_settings()
+        before = self._netlink.layer3()
+        master = self._netlink.links()[self._uplink]["master"] or ""
+        mine = layer3.on_link(before, self._source)
+        goal = layer3.moved(mine, self._source, self._target)
+        with restorer.armed(lambda: self._restore(before, master), _DEADLINE):
+            self._demand(self._netlink.batch(layer3.added(goal)))
+            began = time.monotonic()
+            refused = self._netlink.batch([self._master(self._bridge), *layer3.deleted(mine)])
+            took = time.monotonic() - began
+            self._demand(refused)
+            self._verify(goal)
+        return took
+
+    def _master(self, name: str) -> Request:
+        message = {"index": index_of(self._uplink), "attrs": {"IFLA_MASTER": index_of(name) if name else 0}}
+        return Request("set", "link", message)
+
+    def _demand(self, refused: list[str]) -> None:
+        if refused:
+            raise HostNetError(
+                f"Cannot move the addresses and routes of {self._source} to {self._target}: {', '.join(refused)}. "
+                "They are back on the link they were on"
+            )
+
+    def _verify(self, goal: list[State]) -> None:
+        now = self._netlink.layer3()
+        lost = layer3.lasting(filter(layer3.is_own, goal)) - layer3.lasting(layer3.on_link(now, self._target))
+        left = [entry for entry in layer3.on_link(now, self._source) if layer3.is_own(entry)]
+        self._demand(
+            [*(f"{entry} did not arrive" for entry in lost), *(f"{layer3.told(entry)} stayed" for entry in left)]
+        )
+
+    def _copy_settings(self) -> None:
+        for family, names in _SETTINGS.items():
+            for name in names:
+                value = self._sysfs.setting(self._source, family, name)
+                if value is not None and self._sysfs.setting(self._target, family, name) not in (None, value):
+                    self._sysfs.set_setting(self._target, family, name, value)
+
+    def _restore(self, before: list[State], master: str) -> None:
+        """Runs in a process of its own, so with sockets of its own."""
+        with netlink.connection() as link:
+            now = link.layer3()
+            stale, fresh = [], []
+            for name in (self._source, self._target):
+                was, have = layer3.on_link(before, name), layer3.on_link(now, name)
+                fresh += [entry for entry in was if not layer3.lasting([entry]) & layer3.lasting(have)]
+                stale += [entry for entry in have if not layer3.lasting([entry]) & layer3.lasting(was)]
+            link.batch(layer3.added(fresh))
+            link.batch([self._master(master), *layer3.deleted(stale)])

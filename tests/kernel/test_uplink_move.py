@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The move of an uplink under a bridge and back: nothing is lost, nobody notices, and no crash strands the host."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from ansible_collections.kvm.hostnet.plugins.module_utils._core.errors import HostNetError
+
+from .conftest import sh
+
+BRIDGE = {"name": "br0", "uplink": "e0"}
+ABSENT = {"name": "br0", "state": "absent"}
+SILENCE = 0.05  # seconds; the target on an idle machine, which a test machine need not be
+PATIENCE = 1.0
+HOST = (
+    "addr add 10.1.0.1/24 dev e0", "addr add 10.1.0.2/24 dev e0", "addr add 10.7.0.1/24 dev e0 valid_lft 1000 preferred_lft 900",
+    "addr add fd01::1/64 dev e0 nodad", "route add 10.2.0.0/16 via 10.1.0.254 mtu 1400 src 10.1.0.2",
+    "route add default via 10.1.0.254 metric 100", "route add default via 10.1.0.253 metric 200",
+    "route add 10.3.0.0/24 dev e0 table 77 metric 50", "route add 10.4.0.0/16 nexthop via 10.1.0.253 dev e0 nexthop via 10.1.0.252 dev e0 weight 3",
+    "route add 172.31.1.1 dev e0", "route add 10.5.0.0/16 via 172.31.1.1 dev e0", "-6 route add default via fd01::ff dev e0",
+    "-6 route add fd02::/64 via fe80::ff dev e0", "rule add iif e0 table 77 priority 500", "rule add oif e0 table 77 priority 501",
+    "neigh add 10.1.0.252 lladdr 02:00:00:00:00:99 dev e0",
+)  # fmt: skip
+CRASH = """
+import os, signal, sys
+sys.path[:0] = {path!r}
+import tests.conftest
+from ansible_collections.kvm.hostnet.plugins.module_utils._drivers.netlink import Netlink
+from tests.kernel.conftest import do
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.bridges import Bridges
+
+calls, transact, layer3 = 0, Netlink._transact, Netlink.layer3
+parent = os.getpid()
+
+def count(method):
+    def counted(*arguments):
+        global calls
+        if os.getpid() == parent:
+            calls += 1
+            if calls == {call}:
+                os.kill(parent, signal.SIGKILL)
+        return method(*arguments)
+    return counted
+
+Netlink._transact, Netlink.layer3 = count(transact), count(layer3)
+do(Bridges, {items!r})
+"""
+
+
+@pytest.fixture
+def uplink():
+    """e0, with all that a host may have above it; its other end is in a namespace of its own, as the LAN is."""
+    # the far end first, and no detection of duplicates: neither second of waiting is what is tested
+    sh(
+        "ip netns add lan && ip link add e0 type veth peer name eth0 netns lan && sysctl -qw net.ipv6.conf.e0.accept_dad=0"
+    )
+    sh("ip -n lan addr add 10.1.0.254/24 dev eth0 && ip -n lan link set eth0 up && ip link set lo up")
+    sh("ip link set e0 up")
+    settled("e0")
+    for command in HOST:
+        sh(f"ip {command}")
+    yield
+    for link in ("br0", "e0"):
+        subprocess.run(["ip", "link", "del", link], check=False, capture_output=True)
+    for rule in (500, 501):
+        subprocess.run(["ip", "rule", "del", "priority", str(rule)], check=False, capture_output=True)
+    sh("ip netns del lan")
+
+
+def settled(link):
+    while "tentative" in sh(f"ip -6 addr show dev {link}") or "inet6" not in sh(f"ip -6 addr show dev {link}"):
+        time.sleep(0.05)
+
+
+def above(link):
+    """All that the host has above a link, as ip(8) tells it."""
+    commands = (
+        "ip -o addr show dev e0",
+        "ip route show table all",
+        "ip -6 route show table all",
+        "ip rule",
+        "ip neigh show nud permanent",
+    )
+    found: list[str] = []
+    if not os.path.exists(f"/sys/class/net/{link}"):
+        return found
+    for command in commands:
+        for line in sh(command.replace("e0", link)).replace("\n\t", " ").replace("\\", " ").splitlines():
+            words = [word for word in line.split() if word != "nodad" and not word.endswith("sec")]
+            if link in words:
+                found.append(
+                    " ".join("LINK" if word == link else word for word in words).partition(": ")[2] or " ".join(words)
+                )
+    by_kernel = ("multicast ff00", "inet6 fe80", "local fe80", "anycast fe80", "fe80::/64")
+    return sorted(line.replace(link, "LINK") for line in found if not any(words in line for words in by_kernel))
+
+
+def test_everything_goes_over_and_comes_back(uplink, bridges):
+    before = above("e0")
+    assert len(before) > len(HOST)
+    made = bridges(BRIDGE)
+    assert made["steps"] == ["create br0", "move e0"]
+    assert above("br0") == before and not above("e0")
+    assert sh("cat /sys/class/net/br0/address") == sh("cat /sys/class/net/e0/address")
+    assert bridges(ABSENT)["steps"] == ["return e0", "delete br0"]
+    assert above("e0") == before
+
+
+def test_a_lease_is_told(uplink, bridges):
+    assert bridges(BRIDGE)["warnings"] == [
+        "10.7.0.1/24 of br0 has a limited lifetime; let its DHCP client ask for br0 from now on"
+    ]
+
+
+def test_settings_of_the_uplink_go_along(uplink, bridges):
+    sh("sysctl -qw net.ipv4.conf.e0.rp_filter=2 net.ipv6.conf.e0.accept_ra=2")
+    bridges(BRIDGE)
+    assert sh("sysctl -n net.ipv4.conf.br0.rp_filter net.ipv6.conf.br0.accept_ra").split() == ["2", "2"]
+
+
+def test_what_was_given_to_the_bridge_meanwhile_comes_back_too(uplink, bridges):
+    bridges(BRIDGE)
+    sh("ip addr add 10.1.0.9/24 dev br0")
+    bridges(ABSENT)
+    assert "10.1.0.9/24" in sh("ip addr show dev e0")
+
+
+def test_half_a_move_is_finished(uplink, bridges):
+    sh("ip link add br0 type bridge && ip link set br0 up && ip link set e0 master br0")
+    before = above("e0")
+    assert bridges(BRIDGE)["steps"] == ["move e0"]
+    assert above("br0") == before
+
+
+CLIENT = """
+import socket, threading, time
+worst = {}
+
+def stream():
+    with socket.create_connection(("10.1.0.1", 7777)) as peer:
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while True:
+            began = time.monotonic()
+            peer.sendall(b"x")
+            if peer.recv(1) != b"x":
+                return
+            worst["tcp"] = max(worst.get("tcp", 0), time.monotonic() - began)
+            time.sleep(0.001)
+
+talk = threading.Thread(target=stream)
+talk.start()
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+    peer.connect(("10.1.0.1", 7777))
+    peer.settimeout(0.001)
+    last = time.monotonic()
+    while talk.is_alive():
+        try:
+            peer.send(b"x")
+            peer.recv(1)
+        except OSError:
+            continue
+        worst["udp"] = max(worst.get("udp", 0), time.monotonic() - last)
+        last = time.monotonic()
+        time.sleep(0.0005)
+print(worst["tcp"], worst["udp"])
+"""
+
+
+class Conversation:
+    """Through the uplink, from the LAN to the host: one TCP connection, and datagrams, each about every millisecond.
+
+    A lost segment costs TCP its retransmission timer, 0.2 s at least; the datagrams tell how long the host was silent.
+    """
+
+    def __enter__(self):
+        self._server = socket.create_server(("10.1.0.1", 7777))
+        self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._datagrams.bind(("10.1.0.1", 7777))
+        self._datagrams.settimeout(0.1)
+        client = ["ip", "netns", "exec", "lan", sys.executable, "-c", CLIENT]
+        self._client = subprocess.Popen(client, stdout=subprocess.PIPE, text=True)
+        self._peer, _address = self._server.accept()
+        self._peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._talking = True
+        self._threads = [threading.Thread(target=echo) for echo in (self._echo, self._echo_datagrams)]
+        for thread in self._threads:
+            thread.start()
+        time.sleep(0.2)
+        return self
+
+    def _echo(self):
+        while self._talking and (word := self._peer.recv(1)):
+            self._peer.sendall(word)
+
+    def _echo_datagrams(self):
+        while self._talking:
+            with contextlib.suppress(TimeoutError):
+                self._datagrams.sendto(*self._datagrams.recvfrom(1))
+
+    def __exit__(self, *_error):
+        time.sleep(0.4)
+        self._talking = False
+        for thread in self._threads:
+            thread.join()
+        for opened in (self._peer, self._server, self._datagrams):
+            opened.close()
+        self.round_trip, self.silence = map(float, self._client.communicate()[0].split())
+
+
+@pytest.mark.parametrize("rp_filter", [0, 1], ids=["", "strict reverse path"])
+def test_one_tcp_connection_through_it_all(rp_filter, uplink, bridges):
+    sh(f"sysctl -qw net.ipv4.conf.all.rp_filter={rp_filter}")
+    try:
+        with Conversation() as talk:
+            moved = bridges(BRIDGE)["moves"]
+            returned = bridges(ABSENT)["moves"]
+    finally:
+        sh("sysctl -qw net.ipv4.conf.all.rp_filter=0")
+    switched = [round(move["milliseconds"], 1) for move in (*moved, *returned)]
+    print(
+        f"longest silence {talk.silence * 1000:.1f} ms (target {SILENCE * 1000:.0f}), longest round trip of TCP "
+        f"{talk.round_trip * 1000:.1f} ms; switched over in {switched} ms"
+    )
+    assert talk.silence < PATIENCE and talk.round_trip < PATIENCE
+
+
+@pytest.mark.parametrize("call", range(1, 12))
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_a_crash_at_any_call_leaves_the_host_with_all_it_had(way, call, uplink, bridges):
+    """Killed with SIGKILL before each call to the kernel, one after the other."""
+    if way == "back":
+        bridges(BRIDGE)
+    before = above("e0" if way == "there" else "br0")
+    script = CRASH.format(path=sys.path, call=call, items=[BRIDGE if way == "there" else ABSENT])
+    ended = subprocess.run(
+        [sys.executable, "-B", "-c", script], check=False, cwd=os.getcwd(), capture_output=True, text=True
+    )
+    assert ended.returncode in (0, -9), ended.stderr
+    deadline = time.monotonic() + 5
+    while sorted((above("e0"), above("br0")), key=len) != [[], before]:
+        assert time.monotonic() < deadline, (above("e0"), above("br0"))
+        time.sleep(0.05)
+
+
+def test_what_cannot_be_moved_is_told_before_anything_changes(uplink, bridges):
+    sh("ip nexthop add id 5 via 10.1.0.254 dev e0 && ip route add 10.9.0.0/16 nhid 5")
+    before = above("e0")
+    try:
+        with pytest.raises(
+            HostNetError, match=r"route 10\.9\.0\.0/16.* of e0 cannot be moved: it uses a nexthop object"
+        ):
+            bridges(BRIDGE)
+        assert above("e0") == before and not os.path.exists("/sys/class/net/br0")
+    finally:
+        sh("ip nexthop del id 5")
+
+
+def test_a_bridge_with_addresses_and_no_known_uplink_is_not_removed(uplink, bridges):
+    sh(
+        "ip link add br0 address 02:00:00:00:00:01 type bridge && ip link set e0 master br0 && ip addr add 10.8.0.1/24 dev br0"
+    )
+    with pytest.raises(
+        HostNetError, match=r"Bridge br0 has 10\.8\.0\.1/24, and none of its ports is known to be its uplink"
+    ):
+        bridges(ABSENT)
+    sh("ip addr flush dev e0")
+    bridges({**ABSENT, "uplink": "e0"})
+    assert "10.8.0.1/24" in sh("ip addr show dev e0")
