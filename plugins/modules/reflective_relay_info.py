@@ -12,6 +12,7 @@ description:
   - Sends one small frame (EtherType 88B5) between two addresses that nobody has out of each interface, and sees whether
     it comes back. It does if the switch port is a reflective relay (IEEE 802.1Qbg), which a Linux bridge calls hairpin.
   - Guests in macvtap mode VEPA reach each other, and the host, only through such a switch.
+  - Where lldpad or lldpd runs on the host, the switch's own word is told as well, from its EVB TLV (IEEE 802.1Qbg).
   - Takes a millisecond for each interface that reflects, and 0.6 seconds for one that does not. Changes nothing, except
     that the interface takes frames for others while it waits.
 options:
@@ -45,7 +46,23 @@ interfaces:
     reason:
       description: What the answer rests on.
       type: str
-  sample: {up0: {reflects: true, reason: a frame came back}}
+    evb:
+      description: What the switch says of itself by LLDP; null where it does not, or no agent runs.
+      type: dict
+      contains:
+        agent:
+          description: Who heard it, V(lldpad) or V(lldpd).
+          type: str
+        capable:
+          description: Whether the switch can reflect.
+          type: bool
+        reflects:
+          description: Whether it says that it does.
+          type: bool
+    agree:
+      description: Whether frames and the switch's own word agree; null if one of the two is missing.
+      type: bool
+  sample: {up0: {reflects: true, reason: a frame came back, evb: null, agree: null}}
 """
 
 from ..module_utils._core.runner import run

@@ -3,7 +3,7 @@
 # Make the root directory of a Debian 13 host, with libvirt 11.3, once: debian13.sh DIRECTORY
 set -eu
 [ -e "$1/etc/debian_version" ] && exit 0
-packages=dnsmasq-base,iproute2,iptables,libvirt-daemon,libvirt-daemon-driver-network,libvirt-daemon-driver-qemu
+packages=dnsmasq-base,iproute2,iptables,libvirt-daemon,lldpad,lldpd,libvirt-daemon-driver-network,libvirt-daemon-driver-qemu
 packages=$packages,openssh-server,procps,python3-hypothesis,python3-libvirt,python3-pyroute2,python3-pytest,qemu-system-x86
 rm -rf --one-file-system "$1.new"
 mkdir -p "$(dirname "$1")"

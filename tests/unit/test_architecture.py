@@ -22,6 +22,7 @@ PAYLOAD_KB["libvirt_networks_info"] = 72
 PAYLOAD_KB["reachability_info"] = 120  # libvirt, the kernel and raw frames in one
 PAYLOAD_KB["bridges"] = 96  # with the move of an uplink, and what undoes it
 PAYLOAD_KB["macvtap_links"] = 80
+PAYLOAD_KB["host_info"] = 80
 FUNCTION_LINES = 40
 FORBIDDEN_NAMES = ("utils", "helper", "manager")
 

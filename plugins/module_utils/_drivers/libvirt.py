@@ -76,6 +76,14 @@ class Libvirt:
             number = self._handle.getLibVersion()
         return number // 1000000, number // 1000 % 1000
 
+    def versions(self) -> dict[str, str]:
+        """The versions of the daemon's libvirt, and of QEMU or what else runs the guests."""
+        with _errors("ask for the versions"):
+            numbers = {"libvirt": self._handle.getLibVersion(), "hypervisor": self._handle.getVersion()}
+        return {
+            name: f"{number // 1000000}.{number // 1000 % 1000}.{number % 1000}" for name, number in numbers.items()
+        }
+
     def networks(self) -> dict[str, dict[str, t.Any]]:
         """Each network's documents (`persistent`, `live`; None where there is none), autostart and guests, by name."""
         with _errors("list the networks"):

@@ -47,3 +47,32 @@ def _documents(*directories: Path) -> Iterator[tuple[str, ElementTree.Element]]:
                 yield path.stem, ElementTree.fromstring(path.read_text())
             except (OSError, ElementTree.ParseError):  # it ended meanwhile
                 continue
+
+
+def users(root: str = "/") -> dict[str, list[str]]:
+    """By link or PCI address, which libvirt networks and running guests use it, for a person to read."""
+    found: dict[str, list[str]] = {}
+    networks = dict(_documents(Path(root, "etc/libvirt/qemu/networks"), Path(root, "run/libvirt/network")))
+    for name, document in networks.items():
+        forward = next(document.iter("forward"), ElementTree.Element("forward"))
+        named = [node.get("dev") for word in ("interface", "pf") for node in forward.findall(word)]
+        for used in {*named, forward.get("dev"), *map(_pci, forward.findall("address"))} - {None}:
+            found.setdefault(t.cast("str", used), []).append(f"libvirt network {name}")
+    for name, document in _documents(Path(root, "run/libvirt/qemu"), Path(root, "run/libvirt/lxc")):
+        for device in (*document.iter("interface"), *document.iter("hostdev")):
+            source = device.find("source")
+            if source is not None:
+                address = source.find("address")
+                named = [source.get("dev"), None if address is None else _pci(address)]
+                for used in {*named} - {None}:
+                    found.setdefault(t.cast("str", used), []).append(f"guest {name}")
+    return {used: sorted(set(by)) for used, by in found.items()}
+
+
+def _pci(address: ElementTree.Element) -> str | None:
+    """A PCI address as sysfs spells it."""
+    parts = [address.get(part) for part in ("domain", "bus", "slot", "function")]
+    if None in parts:
+        return None
+    domain, bus, slot, function = (int(t.cast("str", part), 0) for part in parts)
+    return f"{domain:04x}:{bus:02x}:{slot:02x}.{function:x}"

@@ -87,6 +87,7 @@ def link_state(message: t.Any, names: dict[int, str]) -> Message:
         "mtu": message.get_attr("IFLA_MTU"),
         "group": message.get_attr("IFLA_GROUP"),
         "master": names.get(message.get_attr("IFLA_MASTER")),
+        "altnames": _altnames(message),
     }
     if kind in _DATA_PREFIXES:
         link["data"] = _words(info.get_attr("IFLA_INFO_DATA"), _DATA_PREFIXES[kind])
@@ -102,6 +103,11 @@ def link_state(message: t.Any, names: dict[int, str]) -> Message:
 
 def _words(nested: t.Any, prefix: str) -> Message:
     return {name[len(prefix) :].lower(): _plain_value(value, {}) for name, value in nested["attrs"]}
+
+
+def _altnames(message: t.Any) -> list[str]:
+    listed = message.get_attr("IFLA_PROP_LIST")
+    return [value for name, value in listed["attrs"] if name == "IFLA_ALT_IFNAME"] if isinstance(listed, dict) else []
 
 
 def vlans_of(message: t.Any) -> list[Message]:

@@ -181,18 +181,21 @@ class Netlink:
                 found[message.get_attr("IFLA_IFNAME")] = HWMODES[mode]
         return found
 
-    def layer3(self) -> list[Message]:
-        """What the host has above its links: addresses, routes, rules that name a link, and neighbours.
+    def layer3(self, *kinds: str) -> list[Message]:
+        """What the host has above its links: addresses, routes, rules that name a link, and neighbours; or some of it.
 
         Each is its netlink message with names of links instead of their numbers, and without what only tells of time
         and of detection; `what` says which it is.  Routes that the kernel makes for addresses are left out.
         """
+        ask = {
+            "address": self._handle.get_addr,
+            "route": self._handle.get_routes,
+            "rule": self._handle.get_rules,
+            "neighbour": self._handle.get_neighbours,
+        }
         with _errors("read addresses, routes, rules and neighbours"):
             dumps = {
-                "address": list(self._handle.get_addr()),
-                "route": [one for family in _FAMILIES for one in self._handle.get_routes(family=family)],
-                "rule": [one for family in _FAMILIES for one in self._handle.get_rules(family=family)],
-                "neighbour": [one for family in _FAMILIES for one in self._handle.get_neighbours(family=family)],
+                what: [message for family in _FAMILIES for message in ask[what](family=family)] for what in kinds or ask
             }
             names = {message["index"]: message.get_attr("IFLA_IFNAME") for message in self._handle.get_links()}
         return [

@@ -13,7 +13,7 @@ from .._core import canonical
 from .._core.errors import HostNetError
 from .._core.field import Field
 from .._core.resource import Query
-from .._drivers import frames
+from .._drivers import frames, lldp
 from .._drivers.sysfs import Sysfs
 
 if t.TYPE_CHECKING:
@@ -21,9 +21,11 @@ if t.TYPE_CHECKING:
 
     from .._core.field import State
 
+_RRCTR, _RRCAP = 1, 2  # EVB bridge status: relay control and capability (IEEE 802.1Qbg, D.2.12)
+
 
 class ReflectiveRelay(Query):
-    """Probes uplinks with one frame each."""
+    """Probes uplinks with one frame each, and hears what the switch says of itself."""
 
     options = (Field("interfaces", type="list", required=True, canonical=canonical.link_name),)
 
@@ -41,7 +43,12 @@ class ReflectiveRelay(Query):
         missing = [name for name in self._interfaces if name not in have]
         if missing:
             raise HostNetError(f"There is no interface {', '.join(missing)} on this host; it has {', '.join(have)}")
-        return {"interfaces": {name: self._probe(name) for name in self._interfaces}}
+        return {"interfaces": {name: self._answer(name) for name in self._interfaces}}
+
+    def _answer(self, name: str) -> State:
+        by_frame, said = self._probe(name), _said(lldp.neighbours(name))
+        answers = (by_frame["reflects"], said and said["reflects"])
+        return {**by_frame, "evb": said, "agree": None if None in answers else answers[0] == answers[1]}
 
     def _probe(self, name: str) -> State:
         if name == "lo":
@@ -51,3 +58,12 @@ class ReflectiveRelay(Query):
         reflects = frames.reflects(name)
         reason = "a frame came back" if reflects else f"no frame came back in {frames.TRIES} tries"
         return {"reflects": reflects, "reason": reason}
+
+
+def _said(neighbours: list[State]) -> State | None:
+    """The switch's own word, by its EVB TLV."""
+    for neighbour in neighbours:
+        if "evb" in neighbour:
+            status = neighbour["evb"]
+            return {"agent": neighbour["agent"], "capable": bool(status & _RRCAP), "reflects": bool(status & _RRCTR)}
+    return None

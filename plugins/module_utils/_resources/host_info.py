@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host has for its guests' networks, and who uses what.
+
+This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from contextlib import contextmanager
+
+from .._core.errors import HostNetError
+from .._core.field import Field
+from .._core.resource import Query
+from .._drivers import libvirt, libvirt_records, lldp, netlink
+from .._drivers.system import System
+from . import layer3
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .._core.field import State
+    from .._drivers.netlink import Netlink
+
+_OVS = "ovs-system"  # the master of all ports of the kernel's datapath
+
+
+class HostInfo(Query):
+    """Reads; nothing of it can hang on a device that does not answer."""
+
+    libraries = ("pyroute2",)
+    options = (Field("uri", default="qemu:///system"), Field("lldp", type="bool", default=True))
+
+    def __init__(self, opened: Netlink, params: State) -> None:
+        self._netlink = opened
+        self._params = params
+        self._system = System()
+
+    @classmethod
+    @contextmanager
+    def open(cls, params: State, *, writable: bool) -> Iterator[HostInfo]:
+        with netlink.connection() as opened:
+            yield cls(opened, params)
+
+    def answer(self) -> State:
+        links = self._netlink.links()
+        devices, stuck = self._system.devices(list(links))
+        managers = self._system.managers({name: link["index"] for name, link in links.items()})
+        entries = self._netlink.layer3("address")
+        users = libvirt_records.users()
+        told = {}
+        for name, link in links.items():
+            device = devices[name]
+            told[name] = {
+                **{word: link[word] for word in ("kind", "mac", "mtu", "up", "master", "altnames")},
+                **device,
+                "lower": link.get("lower"),
+                "addresses": layer3.addresses_of(layer3.on_link(entries, name)),
+                "manager": managers.get(name),
+                "used_by": [*_kernel_users(name, links), *users.get(name, []), *users.get(device["pci"] or "", [])],
+                "lldp": lldp.neighbours(name) if self._params["lldp"] and _is_nic(name, link) else [],
+            }
+        return {
+            "links": told,
+            "bridges": self._bridges(links),
+            "unknown": stuck,
+            "iommu": self._system.has_iommu(),
+            "open_vswitch": self._system.open_vswitch(),
+            "kernel": self._system.kernel(),
+            "libvirt": self._libvirt(),
+        }
+
+    @staticmethod
+    def _bridges(links: State) -> State:
+        networks = libvirt_records.network_bridges()
+        return {
+            name: {
+                "ports": [port for port, other in links.items() if other["master"] == name],
+                "stp": bool(link["data"].get("stp_state")),
+                "vlan_filtering": bool(link["data"].get("vlan_filtering")),
+                "libvirt_network": networks.get(name),
+            }
+            for name, link in links.items()
+            if link["kind"] == "bridge"
+        }
+
+    def _libvirt(self) -> State:
+        try:
+            with libvirt.connection(self._params["uri"], writable=False) as daemon:
+                return {**daemon.versions(), "problem": None}
+        except HostNetError as error:
+            return {"libvirt": None, "hypervisor": None, "problem": str(error)}
+
+
+def _kernel_users(name: str, links: State) -> list[str]:
+    master = links[name]["master"]
+    port = [f"{'Open vSwitch' if master == _OVS else links[master]['kind']} {master}"] if master else []
+    return port + [f"{link['kind']} {upper}" for upper, link in links.items() if link.get("lower") == name]
+
+
+def _is_nic(name: str, link: State) -> bool:
+    """Whether a switch may be behind it."""
+    return name != "lo" and link["kind"] in (None, "bond", "team", "veth")
