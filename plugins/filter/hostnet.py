@@ -6,7 +6,7 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._core import modes
-from ..plugin_utils import inventory
+from ..plugin_utils import inventory, uplinks
 
 HEAD = ("host", "network", "mode", *modes.DIRECTIONS.values())
 LEGEND = "promised/measured; relay: as far as the switch reflects; ?: not measured; !: the promise does not hold"
@@ -49,8 +49,12 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
             "absent": absent,
+            "bridges": uplinks.bridges,
+            "host_links": uplinks.host_links,
             "inventory_problems": inventory.problems,
             "libvirt_networks": libvirt_networks,
             "measurable": measurable,
+            "pending_bridges": uplinks.pending,
             "reachability_table": reachability_table,
+            "relayed_uplinks": uplinks.relayed,
         }

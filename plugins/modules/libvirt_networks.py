@@ -550,6 +550,13 @@ options:
     type: str
     choices: ["false", when_unused, "true"]
     default: when_unused
+      pending_bridges:
+    description:
+      - Bridges that an earlier task of the same run makes or removes. Check mode takes that for done, which it has not
+        been.
+    type: list
+    elements: str
+    default: []
   exclusive:
     description:
       - Removes every libvirt network of the connection that O(networks) does not list, however it was made.

@@ -19,8 +19,14 @@ options:
   interfaces:
     description: The uplinks to probe.
     type: list
-    elements: str
+        elements: str
     required: true
+  otherwise:
+        description:
+      - What happens if an interface does not reflect, besides telling. One of which nothing can be told does not count.
+    type: str
+    choices: [tell, warn, fail]
+    default: tell
 extends_documentation_fragment:
   - kvm.hostnet.attributes
   - kvm.hostnet.attributes.info

@@ -11,6 +11,7 @@ import ipaddress
 import typing as t
 
 from ..module_utils._core import canonical, modes
+from . import uplinks
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,11 +44,11 @@ def problems(networks: t.Any, default_mode: str = "", lan_peer: str = "") -> lis
             found.append(f"Network {name} is listed twice; keep one of them")
         seen.add(name)
         found += [f"Network {name}: {text}" for text in _network_problems(network, default_mode)]
-    return found
+    return found or [*uplinks.shared(networks, default_mode)]
 
 
 def _network_problems(given: Network, default_mode: str) -> Iterator[str]:
-    network = _said(given)
+    network = uplinks.said(given)
     try:
         canonical.network_name(network["name"])
     except ValueError as error:
@@ -71,15 +72,13 @@ def _network_problems(given: Network, default_mode: str) -> Iterator[str]:
         mode = modes.MODES[name]
         missing = [word for word in mode.needs if not network.get(word)]
         yield from (f"mode {name} needs {_MEANING[word]}" for word in missing)
+        if network.get("host_access") and "host_access" not in mode.takes:
+            yield f"host_access is for mode macvtap_bridge: in mode {name}, a macvlan of the host's own meets no guest"
         try:
             as_libvirt({**network, "mode": name}) if not missing else None
+            uplinks.host_link(network) if "host_access" in mode.takes and not missing else None
         except ValueError as error:
             yield str(error)
-
-
-def _said(network: Network) -> Network:
-    """A network without what is written and left empty."""
-    return {word: value for word, value in network.items() if value is not None}
 
 
 _MEANING = {
@@ -106,27 +105,28 @@ def as_libvirt(given: Network, default_mode: str = "") -> Network:
 
     The inventory says all that there is to such a network: what it leaves out is cleared.
     """
-    network = _said(given)
+    network = uplinks.said(given)
     if network.get("state") == "absent":
         return {"name": network["name"], "state": "absent"}
     mode = modes.MODES[network.get("mode", default_mode)]
-    uplink = network.get("uplink", [])
-    uplinks = uplink if isinstance(uplink, list) else [uplink]
     for word in ("domain", "bridge"):
         if not isinstance(network.get(word, ""), str):
             raise ValueError(f"{word} is {network[word]}; write one word")
     if network.get("domain"):
         canonical.domain_name(network["domain"])
-    if not all(isinstance(name, str) for name in uplinks):
-        raise ValueError(f"uplink is {uplink}; write the name of an interface, or a list of names")
+    named = uplinks.uplinks_of(network)
     item = {
         "name": network["name"],
         "state": network.get("state", "active"),
         "autostart": network.get("autostart", True),
-        "forward": {"mode": mode.forward, "interfaces": uplinks if "uplink" in mode.needs + mode.takes else []},
+        "forward": {"mode": mode.forward, "interfaces": named if "uplink" in mode.needs + mode.takes else []},
     }
-    if mode.role == "macvtap":
-        return item
+    if mode.role == "bridge":
+        return {**item, "forward": {"mode": mode.forward}, "bridge": {"name": uplinks.bridge_of(network)}}
+    if mode.on_uplink:
+        if not isinstance(network.get("multicast", False), bool):
+            raise ValueError(f"multicast is {network['multicast']}; write true or false")
+        return {**item, "trust_guest_rx_filters": network.get("multicast", False)}
     bridge = {"bridge": {"name": network["bridge"]}} if network.get("bridge") else {}
     ips = [_ip(network["address"], network.get("dhcp"))] if network.get("address") else []
     if network.get("dhcp") and not ips:
@@ -149,7 +149,7 @@ def _ip(address: t.Any, dhcp: t.Any) -> Network:
 def _dhcp(own: t.Any, dhcp: t.Any) -> Network:
     if dhcp in (None, False):
         return {"ranges": [], "hosts": []}
-    given = {} if dhcp is True else _said(dhcp) if isinstance(dhcp, dict) else dhcp
+    given = {} if dhcp is True else uplinks.said(dhcp) if isinstance(dhcp, dict) else dhcp
     if not isinstance(given, dict):
         raise ValueError(f'dhcp is "{dhcp}"; write true, or a mapping of {", ".join(_DHCP)}')
     hosts = given.get("hosts", [])

@@ -27,6 +27,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 UPLINK = "up0"
+SPARES = ("up1", "up2")  # NICs on the same switch that the host has no address on
 LAN = ipaddress.ip_interface("10.88.0.254/16")  # the peer on the LAN
 FIRST_HOST = ipaddress.ip_address("10.88.1.0")  # kvm1 is 10.88.1.1
 START_SECONDS = 60
@@ -108,6 +109,14 @@ class Lab:
             self._batch(name)(
                 "link set lo up", f"link set {link} up", f"addr add {address}/{LAN.network.prefixlen} dev {link}"
             )
+
+        for name in names:
+            for spare in SPARES:
+                switch(
+                    f"link add {name}-{spare} type veth peer name {spare} netns {self.namespace(name)}",
+                    f"link set {name}-{spare} master sw0 up",
+                )
+                self._batch(name)(f"link set {spare} up")
 
     def _batch(self, name: str):
         def batch(*lines: str) -> None:

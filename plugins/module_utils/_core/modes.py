@@ -38,6 +38,11 @@ class Mode:
     def promise(self, direction: str) -> str:
         return self.promises[list(DIRECTIONS).index(direction)]
 
+    @property
+    def on_uplink(self) -> bool:
+        """Whether guests sit on the host's own interfaces, without a bridge."""
+        return self.role in ("macvtap", "passthrough")
+
 
 _BRIDGED = ("bridge", "domain", "dhcp")
 MODES = {
@@ -45,9 +50,15 @@ MODES = {
     "routed": Mode("routed", "route", ("address",), ("uplink", *_BRIDGED), (YES, YES, YES, YES, YES)),
     "open": Mode("open", "open", ("address",), _BRIDGED, (YES, YES, YES, YES, YES)),
     "isolated": Mode("isolated", "none", (), ("address", *_BRIDGED), (YES, NO, NO, YES, YES)),
-    "macvtap_bridge": Mode("macvtap", "bridge", ("uplink",), (), (YES, YES, YES, REFLECTED, REFLECTED)),
-    "macvtap_vepa": Mode("macvtap", "vepa", ("uplink",), (), (YES, YES, YES, YES, YES), needs_reflective_relay=True),
-    "macvtap_private": Mode("macvtap", "private", ("uplink",), (), (NO, YES, YES, NO, REFLECTED)),
+    "bridge": Mode("bridge", "bridge", (), ("uplink", "bridge"), (YES, YES, YES, YES, YES)),
+    "macvtap_bridge": Mode(
+        "macvtap", "bridge", ("uplink",), ("multicast", "host_access"), (YES, YES, YES, REFLECTED, REFLECTED)
+    ),
+    "macvtap_vepa": Mode(
+        "macvtap", "vepa", ("uplink",), ("multicast",), (YES, YES, YES, YES, YES), needs_reflective_relay=True
+    ),
+    "macvtap_private": Mode("macvtap", "private", ("uplink",), ("multicast",), (NO, YES, YES, NO, REFLECTED)),
+    "passthrough": Mode("passthrough", "passthrough", ("uplink",), ("multicast",), (YES, YES, YES, YES, YES)),
 }
 COMMON = ("name", "mode", "state", "autostart")
 KNOWN = {*COMMON, *(word for mode in MODES.values() for word in (*mode.needs, *mode.takes))}
@@ -57,8 +68,10 @@ def mode_of(document: State) -> str | None:
     """The mode that a libvirt network is in; None for one that this table does not have."""
     forward = document["forward"]
     on_uplink = bool(forward.get("interfaces")) and "bridge" not in document
+    if document.get("virtualport", {}).get("type") == "openvswitch":
+        return None
     for name, mode in MODES.items():
-        if mode.forward == forward["mode"] and (mode.role == "macvtap") == on_uplink:
+        if mode.forward == forward["mode"] and mode.on_uplink == on_uplink:
             return name
     return None
 

@@ -53,6 +53,7 @@ class LibvirtNetworks(Resource):
         URI,
         Field("allow_restart", choices=("false", "when_unused", "true"), default="when_unused"),
         Field("exclusive", type="bool", default=False),
+        Field("pending_bridges", type="list", default=[], canonical=canonical.link_name),
     )
 
     def __init__(self, libvirt: Libvirt, sysfs: Sysfs, params: State) -> None:
@@ -60,6 +61,7 @@ class LibvirtNetworks(Resource):
         self._sysfs = sysfs
         self._policy = params["allow_restart"]
         self._exclusive = params["exclusive"]
+        self._pending = params.get("pending_bridges", ())
         self._documents: dict[str, str] = {}  #: each network as first seen: what an edit and the way back start from
         self._given: dict[str, str] = {}  #: the documents that the task gives as xml
         self._parked: dict[str, State] = {}  #: the guests of networks that are down for a restart
@@ -190,7 +192,7 @@ class LibvirtNetworks(Resource):
             *self._cut_problems(goal, current),
             *(f"{name}: {text}" for name in changed for text in _new_problems(goal[name], current.get(name), version)),
         ]
-        found = found or list(host_problems(changed, {**current, **goal}, current, self._sysfs))
+        found = found or list(host_problems(changed, {**current, **goal}, current, self._sysfs, self._pending))
         if found:
             raise HostNetError("Nothing was changed. " + ". ".join(f"Network {text}" for text in found) + ".")
         for name, item in desired.items():

@@ -43,13 +43,15 @@ def strangers(state: State, sysfs: Sysfs) -> list[State]:
     return [{"domain": None, "mac": None, "tap": port} for port in others]
 
 
-def host_problems(changed: State, after: State, current: State, sysfs: Sysfs) -> Iterator[str]:
-    """Why changed networks cannot be on this host, among all that will be there."""
+def host_problems(
+    changed: State, after: State, current: State, sysfs: Sysfs, pending: Iterable[str] = ()
+) -> Iterator[str]:
+    """Why changed networks cannot be on this host, among all that will be there; pending bridges count as done."""
     bridges = {(item.get("live") or {}).get("bridge", {}).get("name") for item in current.values()}
     strange = set(sysfs.links()) - bridges if changed else set()
     for name, item in changed.items():
         for text in (
-            *_device_problems(item["persistent"], sysfs, strange),
+            *_device_problems(item["persistent"], sysfs, strange, set(pending)),
             *_pool_problems(name, item["persistent"], after),
         ):
             yield f"{name}: {text}"
@@ -57,7 +59,7 @@ def host_problems(changed: State, after: State, current: State, sysfs: Sysfs) ->
     yield from _host_overlaps(changed, current, sysfs)
 
 
-def _device_problems(state: State, sysfs: Sysfs, strange: set[str]) -> Iterator[str]:
+def _device_problems(state: State, sysfs: Sysfs, strange: set[str], pending: set[str]) -> Iterator[str]:
     forward, place = state["forward"], document.place(state)
     links = sysfs.links() if place != document.OWN_BRIDGE or forward.get("interfaces") else []
     if place == document.OWN_BRIDGE and state.get("bridge", {}).get("name") in strange:
@@ -68,14 +70,14 @@ def _device_problems(state: State, sysfs: Sysfs, strange: set[str]) -> Iterator[
         master = sysfs.master(uplink)
         if uplink not in links:
             yield f"there is no interface {uplink} on this host; it has {have}"
-        elif master and place == document.UPLINK:
+        elif master and master[1] not in pending and place == document.UPLINK:
             yield (
                 f"{uplink} is a port of {master[0]} {master[1]}, and the kernel lets no guest onto such an "
                 f"interface; use {master[1]} itself or another uplink"
             )
         elif uplink in pf and sysfs.attribute(uplink, "device/sriov_totalvfs") is None:
             yield f"{uplink} is no SR-IOV physical function"
-    if place == document.HOST_BRIDGE:
+    if place == document.HOST_BRIDGE and state["bridge"]["name"] not in pending:
         bridge, on_ovs = state["bridge"]["name"], state.get("virtualport", {}).get("type") == "openvswitch"
         if bridge not in links:
             yield f"there is no bridge {bridge} on this host; make it first"

@@ -27,23 +27,36 @@ _RRCTR, _RRCAP = 1, 2  # EVB bridge status: relay control and capability (IEEE 8
 class ReflectiveRelay(Query):
     """Probes uplinks with one frame each, and hears what the switch says of itself."""
 
-    options = (Field("interfaces", type="list", required=True, canonical=canonical.link_name),)
+    options = (
+        Field("interfaces", type="list", required=True, canonical=canonical.link_name),
+        Field("otherwise", choices=("tell", "warn", "fail"), default="tell"),
+    )
 
-    def __init__(self, interfaces: list[str]) -> None:
+    def __init__(self, interfaces: list[str], otherwise: str) -> None:
         self._interfaces = interfaces
+        self._otherwise = otherwise
         self._sysfs = Sysfs()
 
     @classmethod
     @contextmanager
     def open(cls, params: State, *, writable: bool) -> Iterator[ReflectiveRelay]:
-        yield cls(params["interfaces"])
+        yield cls(params["interfaces"], params["otherwise"])
 
     def answer(self) -> State:
         have = self._sysfs.links()
         missing = [name for name in self._interfaces if name not in have]
         if missing:
             raise HostNetError(f"There is no interface {', '.join(missing)} on this host; it has {', '.join(have)}")
-        return {"interfaces": {name: self._answer(name) for name in self._interfaces}}
+        answers = {name: self._answer(name) for name in self._interfaces}
+        missed = [
+            f"The switch behind {name} does not reflect frames ({answer['reason']}), so guests in VEPA mode would "
+            "not reach each other; turn on reflective relay (hairpin) at its port, or use macvtap_bridge"
+            for name, answer in answers.items()
+            if answer["reflects"] is False
+        ]
+        if missed and self._otherwise == "fail":
+            raise HostNetError(". ".join(missed) + ".")
+        return {"interfaces": answers, **({"warnings": missed} if self._otherwise == "warn" else {})}
 
     def _answer(self, name: str) -> State:
         by_frame, said = self._probe(name), _said(lldp.neighbours(name))

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the networks of an inventory to what their uplinks need on the host.  Pure; runs on the controller.
+
+This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..module_utils._core import canonical, modes
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Network = dict[str, t.Any]
+
+HOST_ACCESS = ("address", "guests")
+_NEEDS = (
+    "mode bridge needs an uplink that a bridge is made for, such as uplink: eth1, or a bridge that is there, such as "
+    "bridge: br0"
+)
+
+
+def said(network: Network) -> Network:
+    """A network without what is written and left empty."""
+    return {word: value for word, value in network.items() if value is not None}
+
+
+def mode_of(network: Network, default_mode: str) -> modes.Mode | None:
+    """The mode of a network; None where the inventory names none that there is."""
+    name = network.get("mode") or default_mode
+    return modes.MODES.get(name) if isinstance(name, str) else None
+
+
+def uplinks_of(network: Network) -> list[str]:
+    """The uplinks of a network."""
+    uplink = network.get("uplink") or []
+    uplinks = uplink if isinstance(uplink, list) else [uplink]
+    if not all(isinstance(name, str) for name in uplinks):
+        raise ValueError(f"uplink is {uplink}; write the name of an interface, or a list of names")
+    return uplinks
+
+
+def bridge_of(network: Network) -> str:
+    """The bridge of a network in mode bridge: the one that it names, or the one that is made for its uplink."""
+    uplinks = uplinks_of(network)
+    if len(uplinks) > 1:
+        raise ValueError("mode bridge takes one uplink; bond several, and give the bond")
+    if not network.get("bridge") and not uplinks:
+        raise ValueError(_NEEDS)
+    return canonical.link_name(network.get("bridge") or _bridge_for(uplinks[0]))
+
+
+def _bridge_for(uplink: str) -> str:
+    names = (f"br-{uplink}", f"br{uplink}")
+    return next((name for name in names if len(name) <= canonical.LINK_NAME_MAX), names[0])
+
+
+def bridges(networks: list[Network], default_mode: str = "") -> list[Network]:
+    """What the module bridges makes of the host before its networks are set up.
+
+    Modes that put guests onto an uplink itself need it out of the bridge that mode bridge made for it.
+    """
+    found: dict[str, Network] = {}
+    for network in map(said, networks):
+        mode = mode_of(network, default_mode)
+        if mode is None or not (mode.on_uplink or mode.role == "bridge"):
+            continue
+        wanted = mode.role == "bridge" and network.get("state") != "absent"
+        for uplink in uplinks_of(network):
+            name = bridge_of(network) if mode.role == "bridge" else _bridge_for(uplink)
+            if wanted:
+                found[name] = {"name": name, "state": "present", "uplink": uplink}
+            else:
+                found.setdefault(name, {"name": name, "state": "absent"})
+    return list(found.values())
+
+
+def host_link(network: Network) -> Network | None:
+    """The host's own macvlan beside the guests of a network; None if its inventory does not speak of one."""
+    access = network.get("host_access")
+    if access is None:
+        return None
+    uplinks = uplinks_of(network)
+    if len(uplinks) != 1:
+        raise ValueError("host_access takes one uplink, since guests of a pool may sit on any of them")
+    name = canonical.link_name(f"h-{uplinks[0]}")
+    if access is False or network.get("state") == "absent":
+        return {"name": name, "state": "absent"}
+    if not isinstance(access, dict) or not access.get("address") or not isinstance(access.get("guests", []), list):
+        raise ValueError(
+            "host_access needs an address of the host's own and a list of the guests' subnets, such as "
+            "host_access: {address: 192.0.2.9, guests: [192.0.2.64/26]}"
+        )
+    unknown = access.keys() - {*HOST_ACCESS}
+    if unknown:
+        raise ValueError(f"host_access has {' and '.join(HOST_ACCESS)}, but no {', '.join(sorted(unknown))}")
+    return {
+        "name": name,
+        "kind": "macvlan",
+        "lower": uplinks[0],
+        "mode": "bridge",
+        "up": True,
+        "addresses": [f"{canonical.ipv4_address(access['address'])}/32"],
+        "routes": [canonical.subnet(subnet) for subnet in access.get("guests", [])],
+    }
+
+
+def host_links(networks: list[Network], default_mode: str = "") -> list[Network]:
+    """The host's own macvlans beside guests in macvtap bridge mode; those that host_access: false takes away too."""
+    spoken = (network for network in map(said, networks) if _takes_host_access(network, default_mode))
+    return [link for link in map(host_link, spoken) if link]
+
+
+def _takes_host_access(network: Network, default_mode: str) -> bool:
+    mode = mode_of(network, default_mode)
+    return mode is not None and "host_access" in mode.takes
+
+
+def relayed(networks: list[Network], default_mode: str = "") -> list[str]:
+    """The uplinks that need a switch which reflects."""
+    found = set()
+    for network in map(said, networks):
+        mode = mode_of(network, default_mode)
+        if mode and mode.needs_reflective_relay and network.get("state", "active") == "active":
+            found |= {*uplinks_of(network)}
+    return sorted(found)
+
+
+def pending(networks: list[Network], default_mode: str = "") -> list[str]:
+    """The bridges that are made or removed before the networks are set up."""
+    return sorted(item["name"] for item in bridges(networks, default_mode))
+
+
+def shared(networks: list[Network], default_mode: str = "") -> Iterator[str]:
+    """Why networks cannot share an uplink: under a bridge, it is that bridge's alone."""
+    present = [item for item in bridges(networks, default_mode) if item["state"] == "present"]
+    for network in map(said, networks):
+        mode = mode_of(network, default_mode)
+        if mode is None or network.get("state") == "absent" or not (mode.on_uplink or mode.role == "bridge"):
+            continue
+        own = bridge_of(network) if mode.role == "bridge" else ""
+        for item in present:
+            if item["uplink"] in uplinks_of(network) and item["name"] != own:
+                yield (
+                    f"Network {network['name']}: uplink {item['uplink']} is under bridge {item['name']} for another "
+                    "network; give this one another uplink, or mode bridge and the same bridge"
+                )
