@@ -21,7 +21,7 @@ test: packages .venv/tests ## everything; ends with how many passed
 lint unit kernel debian13 fleet molecule sanity: packages .venv/tests ## one part of the tests
 	@$(SUDO) env "PATH=$$PATH" tests/run.py $@
 
-bench: packages .venv/ansible ## compare with the leading peer, side by side, as ratios; BENCH="1 10 100" networks
+bench: packages .venv/ansible ## compare with peers, side by side, as ratios; BENCH="10 100" networks and links
 	@$(SUDO) env "PATH=$$PATH" tests/bench.py $(BENCH)
 
 lab: packages ## start LAB_HOSTS lab hosts (3) and write .lab/inventory.yml

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare libvirt_networks with looping community.libvirt.virt_net as documented: bench.py [N ...], on a lab host.
+"""Compare, side by side on a lab host: bench.py [N ...] networks, and as many links.
 
-Both run over ssh with pipelining on the same host, one phase after the other, so that a busy machine slows both down.
+libvirt_networks with looping community.libvirt.virt_net as documented, and macvtap_links with one `ip -batch`.
+All run over ssh with pipelining on the same host, one phase after the other, so that a busy machine slows all down.
 What counts are the ratios, of the wall seconds less those of a play without any network.
 """
 
@@ -49,7 +50,7 @@ def ours(phase, count):
     return [{"kvm.hostnet.libvirt_networks": {"networks": items}}]
 
 
-def peer(phase, count):
+def community_libvirt(phase, count):
     """The peer's documented tasks, looped over the networks."""
     module, loop = "community.libvirt.virt_net", names(count)
     if phase == "remove":
@@ -65,6 +66,28 @@ def peer(phase, count):
         {module: {"name": "{{ item.name }}", "state": "active"}, "loop": loop},
         {module: {"name": "{{ item.name }}", "autostart": True}, "loop": loop},
     ]
+
+
+def our_links(phase, count):
+    """One task with all macvtap links."""
+    if phase == "remove":
+        return [{"kvm.hostnet.macvtap_links": {"links": [{"name": f"m{n}", "state": "absent"} for n in range(count)]}}]
+    mode = "private" if phase == "change" else "bridge"
+    items = [{"name": f"m{number}", "lower": "up1", "mode": mode} for number in range(count)]
+    return [{"kvm.hostnet.macvtap_links": {"links": items}}]
+
+
+def ip_batch(phase, count):
+    """The least that iproute2 needs: one process, told what to do.  Its check only reads, and compares nothing."""
+    if phase == "re-check":
+        return [{"ansible.builtin.command": "ip -d -j link"}]
+    lines = {
+        "first run": "link add m{0} link up1 type macvtap mode bridge\nlink set m{0} addrgenmode none up",
+        "change": "link set m{0} type macvtap mode private",
+        "remove": "link del m{0}",
+    }
+    batch = "\n".join(lines[phase].format(number) for number in range(count))
+    return [{"ansible.builtin.command": {"cmd": "ip -batch -", "stdin": batch}}]
 
 
 def run(tasks, lab):
@@ -95,8 +118,21 @@ def fetch_peer():
             wheel.extractall(PEERS, wanted)
 
 
+def compare(what, counts, variants, lab, empty):
+    """A table of the phases: seconds of both, and how many times ours the others take."""
+    mine, theirs = variants
+    print(f"\n| {what} | phase | kvm.hostnet, s | {theirs.__name__}, s | ratio | ratio beyond an empty play |")
+    print("|---|---|---|---|---|---|")
+    for count in counts:
+        told = {variant: {phase: run(variant(phase, count), lab) for phase in PHASES} for variant in variants}
+        for phase in PHASES:
+            own, other = told[mine][phase], told[theirs][phase]
+            beyond = max(other - empty, 0.01) / max(own - empty, 0.01)
+            print(f"| {count} | {phase} | {own:.2f} | {other:.2f} | {other / own:.2g} | {beyond:.2g} |", flush=True)
+
+
 def main():
-    counts = [int(argument) for argument in sys.argv[1:]] or [1, 10, 100]
+    counts = [int(argument) for argument in sys.argv[1:]]
     fetch_peer()
     lab = ROOT / ".lab-bench"
     environment = {**os.environ, "LAB_DIR": str(lab)}
@@ -105,18 +141,9 @@ def main():
         run([], lab)
         ping = [{"ansible.builtin.ping": None}]
         empty = sorted(run(ping, lab) for _round in range(3))[1]
-        print(f"A play with one empty task: {empty:.2f} s; load {os.getloadavg()[0]:.1f}\n")
-        print("| networks | phase | kvm.hostnet, s | community.libvirt, s | ratio | ratio beyond an empty play |")
-        print("|---|---|---|---|---|---|")
-        for count in counts:
-            told = {variant: {phase: run(variant(phase, count), lab) for phase in PHASES} for variant in (ours, peer)}
-            for phase in PHASES:
-                mine, theirs = told[ours][phase], told[peer][phase]
-                beyond = max(theirs - empty, 0.01) / max(mine - empty, 0.01)
-                print(
-                    f"| {count} | {phase} | {mine:.2f} | {theirs:.2f} | {theirs / mine:.1f} | {beyond:.0f} |",
-                    flush=True,
-                )
+        print(f"A play with one empty task: {empty:.2f} s; load {os.getloadavg()[0]:.1f}")
+        compare("links", counts or [10, 1000], (our_links, ip_batch), lab, empty)
+        compare("networks", counts or [1, 10, 100], (ours, community_libvirt), lab, empty)
     finally:
         subprocess.run([LAB, "down"], check=True, env=environment)
 

@@ -119,14 +119,14 @@ def as_libvirt(given: Network, default_mode: str = "") -> Network:
         "name": network["name"],
         "state": network.get("state", "active"),
         "autostart": network.get("autostart", True),
-        "forward": {"mode": mode.forward, "interfaces": named if "uplink" in mode.needs + mode.takes else []},
+        "forward": {"mode": mode.forward, "interfaces": named if mode.names_uplinks else []},
     }
     if mode.role == "bridge":
-        return {**item, "forward": {"mode": mode.forward}, "bridge": {"name": uplinks.bridge_of(network)}}
+        return {**item, "bridge": {"name": uplinks.bridge_of(network)}}
     if mode.on_uplink:
         if not isinstance(network.get("multicast", False), bool):
             raise ValueError(f"multicast is {network['multicast']}; write true or false")
-        return {**item, "trust_guest_rx_filters": network.get("multicast", False)}
+        return {**item, "bridge": {}, "trust_guest_rx_filters": network.get("multicast", False)}
     bridge = {"bridge": {"name": network["bridge"]}} if network.get("bridge") else {}
     ips = [_ip(network["address"], network.get("dhcp"))] if network.get("address") else []
     if network.get("dhcp") and not ips:

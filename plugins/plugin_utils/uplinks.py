@@ -60,12 +60,12 @@ def _bridge_for(uplink: str) -> str:
 def bridges(networks: list[Network], default_mode: str = "") -> list[Network]:
     """What the module bridges makes of the host before its networks are set up.
 
-    Modes that put guests onto an uplink itself need it out of the bridge that mode bridge made for it.
+    Other modes need an uplink out of the bridge that mode bridge made for it.
     """
     found: dict[str, Network] = {}
     for network in map(said, networks):
         mode = mode_of(network, default_mode)
-        if mode is None or not (mode.on_uplink or mode.role == "bridge"):
+        if mode is None:
             continue
         wanted = mode.role == "bridge" and network.get("state") != "absent"
         for uplink in uplinks_of(network):
@@ -138,7 +138,7 @@ def shared(networks: list[Network], default_mode: str = "") -> Iterator[str]:
     present = [item for item in bridges(networks, default_mode) if item["state"] == "present"]
     for network in map(said, networks):
         mode = mode_of(network, default_mode)
-        if mode is None or network.get("state") == "absent" or not (mode.on_uplink or mode.role == "bridge"):
+        if mode is None or network.get("state") == "absent" or not (mode.names_uplinks or mode.role == "bridge"):
             continue
         own = bridge_of(network) if mode.role == "bridge" else ""
         for item in present:

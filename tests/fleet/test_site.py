@@ -10,7 +10,7 @@ BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24", "dhcp": 
 QUIET = {"name": "quiet", "mode": "isolated", "address": "192.168.151.1/24", "dhcp": True}
 DIRECTIONS = ("guest_to_guest", "guest_to_lan", "lan_to_guest", "guest_to_host", "host_to_guest")
 FLEET = {
-    "kvm1": {"hostnet_mode": "macvtap_vepa", "hostnet_networks": UPLINK},
+    "kvm1": {"hostnet_mode": "macvtap_vepa", "hostnet_networks": UPLINK, "hostnet_reflective_relay": "tell"},
     "kvm2": {"hostnet_mode": "macvtap_private", "hostnet_networks": UPLINK},
     "kvm3": {"hostnet_mode": "macvtap_bridge", "hostnet_networks": [*UPLINK, BUILD, QUIET]},
 }
@@ -80,7 +80,7 @@ def test_the_reachability_table(hairpin, fleet):
     needs = {"nat": BUILD, "isolated": QUIET}
     networks = [{**needs.get(mode, {"uplink": "up0"}), "name": mode, "mode": mode} for mode in modes]
     fleet.hairpin("kvm1", hairpin)
-    done = fleet.play("site", {"kvm1": {"hostnet_networks": networks}})
+    done = fleet.play("site", {"kvm1": {"hostnet_networks": networks, "hostnet_reflective_relay": "tell"}})
     assert {mode: measured(done, "kvm1", mode) for mode in modes} == {mode: ROWS[mode, hairpin] for mode in modes}
     assert (done.code == 0) == (hairpin == "on")
     fleet.hairpin("kvm1", "off")

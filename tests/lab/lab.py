@@ -117,6 +117,9 @@ class Lab:
                     f"link set {name}-{spare} master sw0 up",
                 )
                 self._batch(name)(f"link set {spare} up")
+                # or the host would answer there for the address that it has on its uplink
+                setting = f"net.ipv4.conf.{spare}.arp_ignore=1"
+                run("ip", "netns", "exec", self.namespace(name), "sysctl", "-qw", setting)
 
     def _batch(self, name: str):
         def batch(*lines: str) -> None:

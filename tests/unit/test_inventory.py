@@ -7,10 +7,11 @@ import pytest
 import yaml
 from ansible_collections.kvm.hostnet.plugins.filter.hostnet import FilterModule, absent, measurable, reachability_table
 from ansible_collections.kvm.hostnet.plugins.module_utils._core import modes
-from ansible_collections.kvm.hostnet.plugins.plugin_utils import inventory
+from ansible_collections.kvm.hostnet.plugins.plugin_utils import inventory, uplinks
 
 ROOT = Path(__file__).parents[2]
 ALL_MODES = ", ".join(modes.MODES)
+ACCESS = {"address": "192.0.2.9", "guests": ["192.0.2.64/26"]}
 BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24"}
 
 
@@ -64,6 +65,40 @@ BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24"}
          ["Network build: dhcp.hosts is no list of mappings; write - {mac: ..., ip: ...} for each guest"]),
         ([{**BUILD, "uplink": 5}], "", ["Network build: uplink is 5; write the name of an interface, or a list of names"]),
         ([{**BUILD, "domain": ["a"]}], "", ["Network build: domain is ['a']; write one word"]),
+        ([{"name": "lan", "uplink": "eth1"}], "bridge", []),
+        ([{"name": "lan", "bridge": "br0"}], "bridge", []),
+        ([{"name": "lan", "uplink": ["eth1", "eth2"]}], "passthrough", []),
+        ([{"name": "lan", "uplink": "eth1", "multicast": True, "host_access": ACCESS}], "macvtap_bridge", []),
+        ([{"name": "lan", "uplink": "eth1", "host_access": False}], "macvtap_bridge", []),
+        ([{"name": "a", "uplink": "eth1"}, {"name": "b", "uplink": "eth1"}], "bridge", []),
+        ([{"name": "lan"}], "bridge",
+         ["Network lan: mode bridge needs an uplink that a bridge is made for, such as uplink: eth1, or a bridge that is "
+          "there, such as bridge: br0"]),
+        ([{"name": "lan", "uplink": ["eth1", "eth2"]}], "bridge",
+         ["Network lan: mode bridge takes one uplink; bond several, and give the bond"]),
+        ([{"name": "lan", "uplink": "enp129s0f0np0x"}], "bridge",
+         ['Network lan: "br-enp129s0f0np0x" is too long for an interface name; the kernel takes 15 bytes']),
+        ([{"name": "lan", "uplink": "eth1", "multicast": "often"}], "macvtap_vepa",
+         ["Network lan: multicast is often; write true or false"]),
+        ([{"name": "lan", "uplink": "eth1", "host_access": ACCESS}], "macvtap_vepa",
+         ["Network lan: host_access is for mode macvtap_bridge: in mode macvtap_vepa, a macvlan of the host's own meets no guest"]),
+        ([{"name": "lan", "uplink": ["eth1", "eth2"], "host_access": ACCESS}], "macvtap_bridge",
+         ["Network lan: host_access takes one uplink, since guests of a pool may sit on any of them"]),
+        ([{"name": "lan", "uplink": "eth1", "host_access": True}], "macvtap_bridge",
+         ["Network lan: host_access needs an address of the host's own and a list of the guests' subnets, such as "
+          "host_access: {address: 192.0.2.9, guests: [192.0.2.64/26]}"]),
+        ([{"name": "lan", "uplink": "eth1", "host_access": {**ACCESS, "guest": 1}}], "macvtap_bridge",
+         ["Network lan: host_access has address and guests, but no guest"]),
+        ([{"name": "lan", "uplink": "eth1", "host_access": {"address": "192.0.2.9", "guests": ["192.0.2.9/24"]}}], "macvtap_bridge",
+         ['Network lan: "192.0.2.9/24" is not a subnet by its first address, such as 192.0.2.0/24']),
+        ([{"name": "a", "uplink": "eth1"}, {"name": "b", "uplink": "eth1", "mode": "macvtap_vepa"}], "bridge",
+         ["Network b: uplink eth1 is under bridge br-eth1 for another network; give this one another uplink, or mode bridge "
+          "and the same bridge"]),
+        ([{"name": "a", "uplink": "eth1"}, {"name": "b", "uplink": "eth1", "bridge": "br7"}], "bridge",
+         ["Network a: uplink eth1 is under bridge br7 for another network; give this one another uplink, or mode bridge and "
+          "the same bridge",
+          "Network b: uplink eth1 is under bridge br-eth1 for another network; give this one another uplink, or mode bridge "
+          "and the same bridge"]),
         ([{**BUILD, "autostart": "maybe"}], "", ["Network build: autostart is maybe; write true or false"]),
     ],
 )  # fmt: skip
@@ -100,6 +135,51 @@ def test_networks_by_what_is_to_be_done():
         {"name": "lan", "mode": "macvtap_vepa"},
         {"name": "build", "mode": "nat"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("networks", "mode", "expected"),
+    [
+        ([{"name": "lan", "uplink": "eth1"}], "bridge", [{"name": "br-eth1", "state": "present", "uplink": "eth1"}]),
+        ([{"name": "lan", "uplink": "eth1", "bridge": "br7"}], "bridge", [{"name": "br7", "state": "present", "uplink": "eth1"}]),
+        ([{"name": "lan", "uplink": "enp129s0f0np0"}], "bridge",
+         [{"name": "brenp129s0f0np0", "state": "present", "uplink": "enp129s0f0np0"}]),
+        ([{"name": "lan", "bridge": "br7"}], "bridge", []),
+        ([{"name": "lan", "uplink": "eth1", "state": "absent"}], "bridge", [{"name": "br-eth1", "state": "absent"}]),
+        ([{"name": "lan", "uplink": "eth1"}], "macvtap_vepa", [{"name": "br-eth1", "state": "absent"}]),
+        ([{"name": "lan", "uplink": ["eth1", "eth2"]}], "passthrough",
+         [{"name": "br-eth1", "state": "absent"}, {"name": "br-eth2", "state": "absent"}]),
+        ([{"name": "a", "uplink": "eth1", "state": "absent"}, {"name": "b", "uplink": "eth1"}], "bridge",
+         [{"name": "br-eth1", "state": "present", "uplink": "eth1"}]),
+        ([{**BUILD, "uplink": "eth1"}], "", [{"name": "br-eth1", "state": "absent"}]),
+        ([BUILD, {"name": "old", "state": "absent"}], "", []),
+    ],
+)  # fmt: skip
+def test_the_bridges_of_an_inventory(networks, mode, expected):
+    assert uplinks.bridges(networks, mode) == expected
+    assert uplinks.pending(networks, mode) == sorted(item["name"] for item in expected)
+
+
+def test_the_hosts_own_links():
+    networks = [
+        {"name": "lan", "uplink": "eth1", "host_access": ACCESS},
+        {"name": "dmz", "uplink": "eth2", "host_access": False},
+    ]
+    made, gone = uplinks.host_links(networks, "macvtap_bridge")
+    assert made == {
+        "name": "h-eth1", "kind": "macvlan", "lower": "eth1", "mode": "bridge", "up": True,
+        "addresses": ["192.0.2.9/32"], "routes": ["192.0.2.64/26"],
+    }  # fmt: skip
+    assert gone == {"name": "h-eth2", "state": "absent"}
+    assert uplinks.host_links(networks, "macvtap_vepa") == []
+
+
+def test_which_uplinks_need_a_switch_that_reflects():
+    networks = [
+        {"name": "a", "uplink": ["eth2", "eth1"]}, {"name": "b", "uplink": "eth3", "mode": "macvtap_bridge"},
+        {"name": "c", "uplink": "eth4", "state": "inactive"},
+    ]  # fmt: skip
+    assert uplinks.relayed(networks, "macvtap_vepa") == ["eth1", "eth2"]
 
 
 def test_the_options_of_networks_are_documented():

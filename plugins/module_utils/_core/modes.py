@@ -43,6 +43,11 @@ class Mode:
         """Whether guests sit on the host's own interfaces, without a bridge."""
         return self.role in ("macvtap", "passthrough")
 
+    @property
+    def names_uplinks(self) -> bool:
+        """Whether libvirt's document names the uplinks; under a bridge of the host it names the bridge alone."""
+        return "uplink" in self.needs + self.takes and self.role != "bridge"
+
 
 _BRIDGED = ("bridge", "domain", "dhcp")
 MODES = {
@@ -77,5 +82,8 @@ def mode_of(document: State) -> str | None:
 
 
 def expected(promise: str, reflects: bool | None) -> bool | None:
-    """What a measurement has to show for a promise to hold; None where that cannot be told."""
-    return reflects if promise == REFLECTED else promise == YES
+    """What a measurement has to show for a promise to hold; None where both will do.
+
+    Without a switch that reflects, host and guests may still meet at another interface of the host on the same LAN.
+    """
+    return reflects or None if promise == REFLECTED else promise == YES

@@ -153,8 +153,13 @@ class Reachability(Query):
         uplink, peer = place["uplink"], self._params.get("lan_peer") or "the default gateway"
         relay = "turn on reflective relay (hairpin) at its port, or use macvtap_bridge"
         relayed = modes.MODES[place["mode"]].needs_reflective_relay
+        on_uplink = modes.MODES[place["mode"]].on_uplink
         lan, routed = "lan" in direction, place["mode"] in ("routed", "open")
         reasons = (
+            (
+                seen and on_uplink,
+                "the host answers at another of its interfaces on the same LAN; see net.ipv4.conf.*.arp_ignore",
+            ),
             (seen, "libvirt's firewall rules are not in place; restart the network or libvirtd"),
             (uplink and self._sysfs.attribute(uplink, "carrier") == "0", f"{uplink} has no carrier"),
             (relayed and reflects is False and not lan, f"the switch behind {uplink} does not reflect frames; {relay}"),
