@@ -63,6 +63,13 @@ def test_a_port_flag_is_set_and_cleared(flag, bridges):
         assert f" {FLAGS[flag]} {'on' if value else 'off'} " in sh("bridge -d link show dev p9")
 
 
+def test_flags_that_this_bridge8_does_not_show(bridges):
+    bridges({"name": "br9", "ports": [{"name": "p9", "locked": True, "mab": True, "proxy_arp": True}]})
+    assert "proxy_arp on" in told("p9")
+    bridges({"name": "br9", "ports": [{"name": "p9", "locked": False, "mab": False, "proxy_arp": False}]})
+    assert "proxy_arp off" in told("p9")
+
+
 @pytest.mark.parametrize("number", [{"cost": 50}, {"priority": 8}], ids=str)
 def test_a_port_number(number, bridges):
     bridges({"name": "br9", "ports": [{"name": "p9", **number}]})

@@ -107,6 +107,13 @@ def test_refusals(link, sentence, links):
     assert host_state() == before
 
 
+def test_a_second_user_beside_passthru_is_refused(links):
+    links({"name": "m0", "lower": "e0", "mode": "passthru"})
+    for mode in ("passthru", "bridge"):
+        with pytest.raises(HostNetError, match="Link m1: mode passthru takes e0 for itself, where m0 is as well"):
+            links({"name": "m1", "lower": "e0", "mode": mode})
+
+
 def test_what_the_kernel_refuses_is_told_and_put_back(links):
     links(LINK)
     sh("ip link property add dev e0 altname m1")

@@ -9,16 +9,28 @@ from __future__ import annotations
 import typing as t
 from contextlib import contextmanager
 
-from .._core import canonical
 from .._core.errors import HostNetError
 from .._core.field import Field
 from .._core.resource import Resource
 from .._core.state import Step
 from .._drivers import libvirt_records
-from .._drivers.messages import HWMODES, LinkError
+from .._drivers.messages import LinkError
 from .._drivers.netlink import connection
 from .._drivers.sysfs import Sysfs
 from . import layer3
+from .bridge_fields import (
+    BRIDGE,
+    LINK,
+    NEW,
+    OPTIONS,
+    OWN,
+    PORT_FIELDS,
+    STP_FORWARD_DELAY,
+    expanded,
+    port_state,
+    read_value,
+    written,
+)
 from .bridge_rules import Rules
 from .uplink_move import Move
 
@@ -27,60 +39,6 @@ if t.TYPE_CHECKING:
 
     from .._core.field import State
     from .._drivers.netlink import Netlink
-
-_VLANS = Field(
-    "vlans",
-    type="list",
-    fields=(
-        Field("vid", required=True, canonical=canonical.vlan_range),
-        Field("pvid", type="bool", default=False),
-        Field("untagged", type="bool", default=False),
-    ),
-)
-# the wire is IFLA_BRPORT_*, where hairpin is called mode (linux/if_link.h)
-FLAGS = (
-    Field("hairpin", type="bool", wire="mode"),
-    Field("isolated", type="bool", wire="isolated"),
-    Field("learning", type="bool", wire="learning"),
-    Field("flood", type="bool", wire="unicast_flood"),
-    Field("mcast_flood", type="bool", wire="mcast_flood"),
-    Field("bcast_flood", type="bool", wire="bcast_flood"),
-    Field("neigh_suppress", type="bool", wire="neigh_suppress"),
-    Field("guard", type="bool", wire="guard"),
-    Field("root_block", type="bool", wire="protect"),
-    Field("fast_leave", type="bool", wire="fast_leave"),
-    Field("mcast_to_unicast", type="bool", wire="mcast_to_ucast"),
-    Field("proxy_arp", type="bool", wire="proxyarp"),
-    Field("locked", type="bool", wire="locked"),
-    Field("mab", type="bool", wire="mab"),
-)
-_NUMBERS = (Field("cost", type="int", wire="cost"), Field("priority", type="int", wire="priority"))
-_PORT_FIELDS = (*FLAGS, *_NUMBERS)
-_PORT = (
-    Field("name", required=True, canonical=canonical.link_name),
-    Field("state", choices=("present", "absent"), default="present"),
-    *_PORT_FIELDS,
-    _VLANS,
-)
-# the wire is IFLA_BR_*; times are seconds here and hundredths of a second there
-_OPTIONS = (
-    Field("stp", type="bool", wire="stp_state"),
-    Field("forward_delay", type="float", wire="forward_delay"),
-    Field("hello_time", type="float", wire="hello_time"),
-    Field("max_age", type="float", wire="max_age"),
-    Field("ageing_time", type="float", wire="ageing_time"),
-    Field("priority", type="int", wire="priority"),
-    Field("vlan_filtering", type="bool", wire="vlan_filtering"),
-    Field("vlan_default_pvid", type="int", wire="vlan_default_pvid"),
-    Field("mcast_snooping", type="bool", wire="mcast_snooping"),
-    Field("group_fwd_mask", type="int", wire="group_fwd_mask"),
-)
-_LINK = (Field("mac", canonical=canonical.mac), Field("mtu", type="int"), Field("up", type="bool"))
-_OWN = (*_OPTIONS, *_LINK)
-_HUNDREDTHS = 100
-# STP would keep the uplink silent for twice the forward delay, which outlasts most connections
-_NEW = {"stp": False, "forward_delay": 0.0, "up": True}
-STP_FORWARD_DELAY = 15.0  # the kernel's own
 
 
 class Bridges(Resource):
@@ -92,16 +50,7 @@ class Bridges(Resource):
         type="list",
         key="name",
         required=True,
-        fields=(
-            Field("name", required=True, canonical=canonical.link_name),
-            Field("state", choices=("present", "absent"), default="present"),
-            Field("uplink", canonical=canonical.link_name),
-            *_OWN,
-            _VLANS,
-            Field("ports", type="list", fields=_PORT, key="name"),
-            Field("guest_ports", type="dict", fields=_PORT_FIELDS),
-            Field("hwmode", choices=HWMODES),
-        ),
+        fields=BRIDGE,
     )
 
     def __init__(self, netlink: Netlink, params: State) -> None:
@@ -128,7 +77,7 @@ class Bridges(Resource):
         bridges = {name: self._bridge(name, vlans) for name, link in self._links.items() if link["kind"] == "bridge"}
         for name, link in self._links.items():
             if link["master"] in bridges and "port" in link:
-                bridges[link["master"]]["ports"][name] = _port(link["port"], vlans.get(name))
+                bridges[link["master"]]["ports"][name] = port_state(link["port"], vlans.get(name))
         for name, bridge in bridges.items():
             uplink = self._uplink(name, bridge)
             bridge.update({"uplink": uplink} if uplink else {})
@@ -150,8 +99,10 @@ class Bridges(Resource):
 
     def _bridge(self, name: str, vlans: State) -> State:
         link = self._links[name]
-        state = {field.name: _read(field, link["data"][field.wire]) for field in _OPTIONS if field.wire in link["data"]}
-        state.update({field.name: link[field.name] for field in _LINK})
+        state = {
+            field.name: read_value(field, link["data"][field.wire]) for field in OPTIONS if field.wire in link["data"]
+        }
+        state.update({field.name: link[field.name] for field in LINK})
         state.update({"vlans": vlans[name]} if name in vlans else {})
         return {**state, "layer3": self._told(name), "ports": {}}
 
@@ -196,13 +147,13 @@ class Bridges(Resource):
         below = self._links.get(uplink or "", {})
         pinned = {word: below[word] for word in ("mac", "mtu") if below}
         goal: State = {
-            **(have or {**_NEW, **pinned}),
-            **{field.name: item[field.name] for field in _OWN if field.name in item},
+            **(have or {**NEW, **pinned}),
+            **{field.name: item[field.name] for field in OWN if field.name in item},
         }
         if goal.get("stp") and "forward_delay" not in item and not goal["forward_delay"]:
             goal["forward_delay"] = STP_FORWARD_DELAY
         if "vlans" in item:
-            goal["vlans"] = _expanded(item["vlans"])
+            goal["vlans"] = expanded(item["vlans"])
         goal["ports"] = self._aim_ports(item, (have or {}).get("ports", {}))
         if uplink:
             goal["uplink"] = uplink
@@ -218,8 +169,8 @@ class Bridges(Resource):
             if port["state"] == "absent":
                 ports.pop(port["name"], None)
                 continue
-            given = {field.name: port[field.name] for field in _PORT_FIELDS if field.name in port}
-            given.update({"vlans": _expanded(port["vlans"])} if "vlans" in port else {})
+            given = {field.name: port[field.name] for field in PORT_FIELDS if field.name in port}
+            given.update({"vlans": expanded(port["vlans"])} if "vlans" in port else {})
             ports[port["name"]] = {**ports.get(port["name"], {}), **given}
         if "uplink" in item:
             ports.setdefault(item["uplink"], {})
@@ -253,7 +204,7 @@ class Bridges(Resource):
             "return": self._return,
             "add": lambda port, state: self._netlink.set_link(port, master=state["bridge"], up=True),
             "release": lambda port, _state: self._netlink.set_link(port, master=""),
-            "set port": lambda port, state: self._netlink.set_link(port, port=_written(_PORT_FIELDS, state)),
+            "set port": lambda port, state: self._netlink.set_link(port, port=written(PORT_FIELDS, state)),
             "set vlans": self._set_vlans,
         }
         try:
@@ -267,7 +218,7 @@ class Bridges(Resource):
 
     def _create(self, name: str, state: State) -> None:
         born = {word: state[word] for word in ("mac", "mtu") if word in state}
-        self._netlink.add_link(name, "bridge", **born, data=_written(_OPTIONS, state))
+        self._netlink.add_link(name, "bridge", **born, data=written(OPTIONS, state))
         # its link-local address comes over from the uplink, whose MAC address it shares
         generates = self._sysfs.setting(name, "ipv6", "addr_gen_mode")
         if generates is not None and state.get("uplink"):
@@ -275,8 +226,8 @@ class Bridges(Resource):
         self._netlink.set_link(name, up=state["up"])
 
     def _set(self, name: str, state: State) -> None:
-        plain = {field.name: state[field.name] for field in _LINK if field.name in state}
-        options = _written(_OPTIONS, state)
+        plain = {field.name: state[field.name] for field in LINK if field.name in state}
+        options = written(OPTIONS, state)
         self._netlink.set_link(name, "bridge", **plain, **({"data": options} if options else {}))
 
     def _move(self, uplink: str, state: State) -> None:
@@ -316,7 +267,7 @@ class Bridges(Resource):
 
 def _steps(name: str, wanted: State, have: State) -> list[Step]:
     """What makes a bridge and its ports what they are to be, but for ports that leave."""
-    own = {field.name: wanted[field.name] for field in _OWN if field.name in wanted}
+    own = {field.name: wanted[field.name] for field in OWN if field.name in wanted}
     changed = {word: value for word, value in own.items() if have.get(word) != value}
     uplink = {"uplink": wanted["uplink"]} if "uplink" in wanted else {}
     steps = [Step("create", name, {**own, **uplink})] if not have else [Step("set", name, changed)] if changed else []
@@ -342,29 +293,3 @@ def _releases(name: str, wanted: State, have: State) -> list[Step]:
     back = bool(uplink in leaving and have["layer3"])
     steps = [Step("return", t.cast("str", uplink), {"bridge": name})] if back else []
     return steps + [Step("release", port) for port in leaving if not (back and port == uplink)]
-
-
-def _port(wire: State, vlans: list[State] | None) -> State:
-    state = {field.name: _read(field, wire[field.wire]) for field in _PORT_FIELDS if field.wire in wire}
-    return {**state, **({} if vlans is None else {"vlans": vlans})}
-
-
-def _read(field: Field, value: t.Any) -> t.Any:
-    return bool(value) if field.type == "bool" else value / _HUNDREDTHS if field.type == "float" else value
-
-
-def _written(fields: tuple[Field, ...], state: State) -> State:
-    def wire(field: Field) -> int:
-        value = state[field.name]
-        return round(value * _HUNDREDTHS) if field.type == "float" else int(value)
-
-    return {field.wire: wire(field) for field in fields if field.name in state}
-
-
-def _expanded(vlans: list[State]) -> list[State]:
-    """Ranges as single VLANs, as the kernel lists them."""
-    found = []
-    for vlan in vlans:
-        first, _dash, last = vlan["vid"].partition("-")
-        found += [{**vlan, "vid": vid} for vid in range(int(first), int(last or first) + 1)]
-    return sorted(found, key=lambda vlan: vlan["vid"])

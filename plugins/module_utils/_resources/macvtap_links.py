@@ -174,11 +174,13 @@ class MacvtapLinks(Resource):
 
     def validate(self, desired: State, current: State) -> None:
         goal = self.aim(desired, current)
+        after = {**current, **goal}
+        crowd = _crowd(after)
         found = [
             f"{name}: {text}"
             for name, wanted in goal.items()
             if wanted != current.get(name)
-            for text in self._problems(name, wanted, {**current, **goal}, current.get(name))
+            for text in (*self._problems(name, wanted, after, current.get(name)), *_rivals(name, wanted, crowd))
         ]
         if found:
             raise HostNetError("Nothing was changed. " + ". ".join(f"Link {text}" for text in found) + ".")
@@ -205,7 +207,6 @@ class MacvtapLinks(Resource):
         if again and not self._allow_recreate:
             yield "this change needs the link made anew, which cuts off its user; set allow_recreate to allow it"
         yield from _option_problems(wanted, None if again else have)
-        yield from _neighbour_problems(name, wanted, after)
 
     def _lower_problems(self, lower: str, wanted: State) -> Iterator[str]:
         master, most, mac = (self._others[lower][name] for name in ("master", "mtu", "mac"))
@@ -277,12 +278,23 @@ def _option_problems(wanted: State, have: State | None) -> Iterator[str]:
         yield "addresses and routes are the guest's on a macvtap; give them to a link of kind macvlan"
 
 
-def _neighbour_problems(name: str, wanted: State, after: State) -> Iterator[str]:
+def _crowd(after: State) -> dict[t.Any, list[str]]:
+    """Who will be on each lower interface, by MAC address and by mode; a host may have very many links."""
+    crowd: dict[t.Any, list[str]] = {}
+    for name, link in after.items():
+        for place in ("mac", "mode") if link else ():
+            crowd.setdefault((link.get("lower"), link.get(place)), []).append(name)
+        if link:
+            crowd.setdefault(link.get("lower"), []).append(name)
+    return crowd
+
+
+def _rivals(name: str, wanted: State | None, crowd: dict[t.Any, list[str]]) -> Iterator[str]:
+    if wanted is None:
+        return
     lower = wanted.get("lower")
-    for other, link in after.items():
-        if other == name or not link or link.get("lower") != lower:
-            continue
-        if "passthru" in (wanted["mode"], link["mode"]):
-            yield f"mode passthru takes {lower} for itself, where {other} is as well"
-        if "mac" in wanted and wanted["mac"] == link.get("mac"):
-            yield f"{other} on {lower} has the same MAC address {wanted['mac']}"
+    beside = crowd[lower] if wanted["mode"] == "passthru" else crowd.get((lower, "passthru"), [])
+    for other in [other for other in beside if other != name][:1]:
+        yield f"mode passthru takes {lower} for itself, where {other} is as well"
+    for other in [other for other in crowd.get((lower, wanted.get("mac", "")), []) if other != name][:1]:
+        yield f"{other} on {lower} has the same MAC address {wanted['mac']}"
