@@ -94,6 +94,13 @@ options:
     description: Whether a link may be made anew for what cannot be changed in place. That cuts off its user.
     type: bool
     default: false
+  pending_bridges:
+    description:
+      - Bridges that an earlier task of the same run makes or removes. Check mode takes that for done, which it has not
+        been.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - kvm.hostnet.attributes
   - kvm.hostnet.attributes.netlink

@@ -72,11 +72,11 @@ def _network_problems(given: Network, default_mode: str) -> Iterator[str]:
         mode = modes.MODES[name]
         missing = [word for word in mode.needs if not network.get(word)]
         yield from (f"mode {name} needs {_MEANING[word]}" for word in missing)
-        if network.get("host_access") and "host_access" not in mode.takes:
-            yield f"host_access is for mode macvtap_bridge: in mode {name}, a macvlan of the host's own meets no guest"
+        if network.get("host_access") and mode.promise("guest_to_host") == modes.NO:
+            yield f"host_access does not help in mode {name}, where a macvlan of the host's own meets no guest"
         try:
             as_libvirt({**network, "mode": name}) if not missing else None
-            uplinks.host_link(network) if "host_access" in mode.takes and not missing else None
+            uplinks.host_links([network], name) if not missing else None
         except ValueError as error:
             yield str(error)
 

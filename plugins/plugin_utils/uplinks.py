@@ -77,17 +77,28 @@ def bridges(networks: list[Network], default_mode: str = "") -> list[Network]:
     return list(found.values())
 
 
-def host_link(network: Network) -> Network | None:
-    """The host's own macvlan beside the guests of a network; None if its inventory does not speak of one."""
-    access = network.get("host_access")
-    if access is None:
-        return None
-    uplinks = uplinks_of(network)
+def host_links(networks: list[Network], default_mode: str = "") -> list[Network]:
+    """The host's own macvlans beside guests in macvtap bridge mode; absent where host_access is false, or of no use."""
+    found = []
+    for network in map(said, networks):
+        mode = mode_of(network, default_mode)
+        if mode is None or "host_access" not in network or not uplinks_of(network):
+            continue
+        useful = (
+            "host_access" in mode.takes and network.get("state") != "absent" and network["host_access"] is not False
+        )
+        name = canonical.link_name(f"h-{uplinks_of(network)[0]}")
+        found.append(
+            {"name": name, "state": "present", **host_link(network)} if useful else {"name": name, "state": "absent"}
+        )
+    return found
+
+
+def host_link(network: Network) -> Network:
+    """What a host_access asks for."""
+    access, uplinks = network["host_access"], uplinks_of(network)
     if len(uplinks) != 1:
         raise ValueError("host_access takes one uplink, since guests of a pool may sit on any of them")
-    name = canonical.link_name(f"h-{uplinks[0]}")
-    if access is False or network.get("state") == "absent":
-        return {"name": name, "state": "absent"}
     if not isinstance(access, dict) or not access.get("address") or not isinstance(access.get("guests", []), list):
         raise ValueError(
             "host_access needs an address of the host's own and a list of the guests' subnets, such as "
@@ -97,7 +108,6 @@ def host_link(network: Network) -> Network | None:
     if unknown:
         raise ValueError(f"host_access has {' and '.join(HOST_ACCESS)}, but no {', '.join(sorted(unknown))}")
     return {
-        "name": name,
         "kind": "macvlan",
         "lower": uplinks[0],
         "mode": "bridge",
@@ -105,17 +115,6 @@ def host_link(network: Network) -> Network | None:
         "addresses": [f"{canonical.ipv4_address(access['address'])}/32"],
         "routes": [canonical.subnet(subnet) for subnet in access.get("guests", [])],
     }
-
-
-def host_links(networks: list[Network], default_mode: str = "") -> list[Network]:
-    """The host's own macvlans beside guests in macvtap bridge mode; those that host_access: false takes away too."""
-    spoken = (network for network in map(said, networks) if _takes_host_access(network, default_mode))
-    return [link for link in map(host_link, spoken) if link]
-
-
-def _takes_host_access(network: Network, default_mode: str) -> bool:
-    mode = mode_of(network, default_mode)
-    return mode is not None and "host_access" in mode.takes
 
 
 def relayed(networks: list[Network], default_mode: str = "") -> list[str]:

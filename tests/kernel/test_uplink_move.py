@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.errors import HostNetError
@@ -119,6 +121,18 @@ def test_a_lease_is_told(uplink, bridges):
     assert bridges(BRIDGE)["warnings"] == [
         "10.7.0.1/24 of br0 has a limited lifetime; let its DHCP client ask for br0 from now on"
     ]
+
+
+def test_who_manages_the_uplink_is_told(uplink, bridges):
+    index = sh("cat /sys/class/net/e0/ifindex").strip()
+    state = Path("/run/systemd/netif/links")
+    state.mkdir(parents=True)  # /run is the lab host's own
+    (state / index).write_text("ADMIN_STATE=configured\n")
+    try:
+        [_lease, manager] = bridges(BRIDGE)["warnings"]
+    finally:
+        shutil.rmtree("/run/systemd/netif")
+    assert manager == "systemd-networkd manages e0, and may give it back what moved to br0; tell it of the bridge"
 
 
 def test_settings_of_the_uplink_go_along(uplink, bridges):

@@ -70,6 +70,9 @@ BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24"}
         ([{"name": "lan", "uplink": ["eth1", "eth2"]}], "passthrough", []),
         ([{"name": "lan", "uplink": "eth1", "multicast": True, "host_access": ACCESS}], "macvtap_bridge", []),
         ([{"name": "lan", "uplink": "eth1", "host_access": False}], "macvtap_bridge", []),
+        ([{"name": "lan", "uplink": "eth1", "host_access": ACCESS}], "macvtap_vepa", []),
+        ([{"name": "lan", "uplink": "eth1", "host_access": ACCESS}], "macvtap_private",
+         ["Network lan: host_access does not help in mode macvtap_private, where a macvlan of the host's own meets no guest"]),
         ([{"name": "a", "uplink": "eth1"}, {"name": "b", "uplink": "eth1"}], "bridge", []),
         ([{"name": "lan"}], "bridge",
          ["Network lan: mode bridge needs an uplink that a bridge is made for, such as uplink: eth1, or a bridge that is "
@@ -80,8 +83,6 @@ BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24"}
          ['Network lan: "br-enp129s0f0np0x" is too long for an interface name; the kernel takes 15 bytes']),
         ([{"name": "lan", "uplink": "eth1", "multicast": "often"}], "macvtap_vepa",
          ["Network lan: multicast is often; write true or false"]),
-        ([{"name": "lan", "uplink": "eth1", "host_access": ACCESS}], "macvtap_vepa",
-         ["Network lan: host_access is for mode macvtap_bridge: in mode macvtap_vepa, a macvlan of the host's own meets no guest"]),
         ([{"name": "lan", "uplink": ["eth1", "eth2"], "host_access": ACCESS}], "macvtap_bridge",
          ["Network lan: host_access takes one uplink, since guests of a pool may sit on any of them"]),
         ([{"name": "lan", "uplink": "eth1", "host_access": True}], "macvtap_bridge",
@@ -167,11 +168,12 @@ def test_the_hosts_own_links():
     ]
     made, gone = uplinks.host_links(networks, "macvtap_bridge")
     assert made == {
-        "name": "h-eth1", "kind": "macvlan", "lower": "eth1", "mode": "bridge", "up": True,
+        "name": "h-eth1", "state": "present", "kind": "macvlan", "lower": "eth1", "mode": "bridge", "up": True,
         "addresses": ["192.0.2.9/32"], "routes": ["192.0.2.64/26"],
     }  # fmt: skip
     assert gone == {"name": "h-eth2", "state": "absent"}
-    assert uplinks.host_links(networks, "macvtap_vepa") == []
+    assert [link["state"] for link in uplinks.host_links(networks, "bridge")] == ["absent", "absent"]
+    assert uplinks.host_links([{"name": "lan", "uplink": "eth1"}], "macvtap_bridge") == []
 
 
 def test_which_uplinks_need_a_switch_that_reflects():

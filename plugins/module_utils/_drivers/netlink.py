@@ -222,9 +222,11 @@ class Netlink:
 
     def add_veth(self, name: str, mac: str, inner: str, inner_mac: str, namespace: int) -> None:
         """Make a cable: `name` here, and `inner` in the namespace of an open descriptor."""
-        with _errors(f"create link {name}"):
-            peer = {"ifname": name, "address": mac}
-            self._handle.link("add", ifname=inner, kind="veth", net_ns_fd=namespace, address=inner_mac, peer=peer)
+        peer = {"attrs": {"IFLA_IFNAME": name, "IFLA_ADDRESS": mac}}
+        info = {"IFLA_INFO_KIND": "veth", "IFLA_INFO_DATA": {"attrs": {"VETH_INFO_PEER": peer}}}
+        attrs = {"IFLA_IFNAME": inner, "IFLA_ADDRESS": inner_mac, "IFLA_NET_NS_FD": namespace}
+        message = {"attrs": {**attrs, "IFLA_LINKINFO": {"attrs": info}}}
+        self._do(f"create link {name}", Request("add", "link", message))
 
     def set_link(self, name: str, kind: str = "", **attributes: t.Any) -> None:
         """Change a link: mac, mtu, up, allmulti, master ("" for none), source_macs, data of its kind, port flags."""

@@ -17,6 +17,7 @@ from .._drivers import libvirt_records
 from .._drivers.messages import LinkError
 from .._drivers.netlink import connection
 from .._drivers.sysfs import Sysfs
+from .._drivers.system import System
 from . import layer3
 from .bridge_fields import (
     BRIDGE,
@@ -56,6 +57,7 @@ class Bridges(Resource):
     def __init__(self, netlink: Netlink, params: State) -> None:
         self._netlink = netlink
         self._sysfs = Sysfs()
+        self._system = System()
         self._desired = params["bridges"]
         self._links: State = {}
         self._layer3: list[State] = []
@@ -262,7 +264,13 @@ class Bridges(Resource):
             for entry in layer3.on_link(self._layer3, name)
             if "IFA_CACHEINFO" in entry["attrs"]
         ]
-        return {"moves": self._moves, **({"warnings": leased} if leased else {})}
+        managed = [
+            f"{manager} manages {uplink}, and may give it back what moved to {name}; tell it of the bridge"
+            for name, uplink in moving
+            for manager in self._system.managers({uplink: self._links[uplink]["index"]}).values()
+        ]
+        warnings = [*leased, *managed]
+        return {"moves": self._moves, **({"warnings": warnings} if warnings else {})}
 
 
 def _steps(name: str, wanted: State, have: State) -> list[Step]:

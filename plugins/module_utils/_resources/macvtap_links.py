@@ -72,12 +72,16 @@ class MacvtapLinks(Resource):
             *_LINK,
         ),
     )
-    options = (Field("allow_recreate", type="bool", default=False),)
+    options = (
+        Field("allow_recreate", type="bool", default=False),
+        Field("pending_bridges", type="list", default=[], canonical=canonical.link_name),
+    )
 
     def __init__(self, netlink: Netlink, params: State) -> None:
         self._netlink = netlink
         self._sysfs = Sysfs()
         self._allow_recreate = params["allow_recreate"]
+        self._pending = params.get("pending_bridges", ())
         #: addresses and routes take a look at all that the host has, so only who asks for them pays
         self._with_layer3 = any(word in item for item in params["links"].values() for word in _LAYER3)
         self._others: State = {}  #: the links that are neither macvtap nor macvlan
@@ -218,7 +222,7 @@ class MacvtapLinks(Resource):
             yield "lo carries no Ethernet frames; choose another lower interface"
         if master == "ovs-system":
             yield f"{lower} is a port of Open vSwitch, where the kernel allows no such link; choose another one"
-        elif master:
+        elif master and master not in self._pending:
             yield f"{lower} is a port of {master}, where the kernel allows no such link; put it on {master}"
         rival = next(
             (name for name, link in self._others.items() if link.get("lower") == lower and link["kind"] in _RIVALS),
