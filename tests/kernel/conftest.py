@@ -36,7 +36,9 @@ def host_state():
         sh(command) for command in (*commands, "ip -6 route | grep -v fe80 || true", "sysctl net.ipv4.ip_forward")
     )
     # timers and lifetimes run, bridges learn, and the kernel finds out about carrier in its own time
-    kernel = re.sub(r"\d+sec|\w*timer +[\d.]+|fdb_n_learned \d+|NO-CARRIER,|,LOWER_UP|state \w+|linkdown", "", kernel)
+    kernel = re.sub(
+        r"\d+sec|tentative|\w*timer +[\d.]+|fdb_n_learned \d+|NO-CARRIER,|,LOWER_UP|state \w+|linkdown", "", kernel
+    )
     kernel = re.sub(r" +(?=\n)", "", kernel)
     return "\n".join([*told, *rules, kernel])
 

@@ -6,6 +6,7 @@ This file is private to the collection.
 
 from __future__ import annotations
 
+import time
 import typing as t
 from contextlib import contextmanager
 from xml.etree import ElementTree
@@ -19,6 +20,9 @@ except ImportError:
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_DNSMASQ_SECONDS = 5.0
 
 
 class LibvirtError(HostNetError):
@@ -158,8 +162,17 @@ class Libvirt:
             self._handle.networkLookupByName(name).undefine()
 
     def start_network(self, name: str) -> None:
+        """Start a network, with patience: libvirt does not wait for the dnsmasq that it ends, which holds its address."""
+        deadline = time.monotonic() + _DNSMASQ_SECONDS
         with _errors(f"start network {name}"):
-            self._handle.networkLookupByName(name).create()
+            while True:
+                try:
+                    self._handle.networkLookupByName(name).create()
+                    return
+                except libvirt.libvirtError as error:
+                    if "Address already in use" not in str(error) or time.monotonic() > deadline:
+                        raise
+                time.sleep(0.1)
 
     def stop_network(self, name: str) -> None:
         with _errors(f"stop network {name}"):
