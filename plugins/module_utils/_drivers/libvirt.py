@@ -162,7 +162,7 @@ class Libvirt:
             self._handle.networkLookupByName(name).undefine()
 
     def start_network(self, name: str) -> None:
-        """Start a network, with patience: libvirt does not wait for the dnsmasq that it ends, which holds its address."""
+        """Start a network.  libvirt does not wait for a dnsmasq that it ends, and that may still hold the address."""
         deadline = time.monotonic() + _DNSMASQ_SECONDS
         with _errors(f"start network {name}"):
             while True:
