@@ -550,7 +550,7 @@ options:
     type: str
     choices: ["false", when_unused, "true"]
     default: when_unused
-      pending_bridges:
+  pending_bridges:
     description:
       - Bridges that an earlier task of the same run makes or removes. Check mode takes that for done, which it has not
         been.

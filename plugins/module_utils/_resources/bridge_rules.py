@@ -94,7 +94,7 @@ class Rules:
                 yield from self._flags(name, port)
         if "uplink" in item and item["uplink"] not in listed:
             yield from self._port(name, item["uplink"], uplink=True)
-        elif "uplink" in item and next(port for port in ports if port["name"] == item["uplink"])["state"] == "absent":
+        elif any((port["name"], port["state"]) == (item.get("uplink"), "absent") for port in ports):
             yield f"{item['uplink']} cannot be the uplink of bridge {name} and leave it; remove one of the two"
 
     def _port(self, bridge: str, name: str, *, uplink: bool) -> Iterator[str]:
