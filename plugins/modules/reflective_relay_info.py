@@ -19,10 +19,10 @@ options:
   interfaces:
     description: The uplinks to probe.
     type: list
-        elements: str
+    elements: str
     required: true
   otherwise:
-        description:
+    description:
       - What happens if an interface does not reflect, besides telling. One of which nothing can be told does not count.
     type: str
     choices: [tell, warn, fail]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from tests.docs_table import table
 
 ROOT = Path(__file__).parents[2]
