@@ -278,6 +278,12 @@ options:
             its functions through the adjacent switch. The name is then that of the NIC, and no other option applies.
         type: str
         choices: [veb, vepa]
+  pending_links:
+    description:
+      - Links that an earlier task of the same run removes. Check mode takes that for done, which it has not been.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - kvm.hostnet.attributes
   - kvm.hostnet.attributes.netlink

@@ -34,7 +34,7 @@ def moving(fleet):
 
 
 def test_a_host_changes_its_mode_by_one_word_of_its_inventory(moving):
-    places = {"bridge": "br-up0", "macvtap_bridge": "up0", "bridge ": "br-up0", "nat": "up0"}
+    places = {"bridge": "br-up0", "macvtap_bridge": "up0", "bridge ": "br-up0", "nat": "up0", " bridge": "br-up0"}
     for mode, place in places.items():
         network = {**LAN[0], "address": "192.168.150.1/24", "host_access": {"address": "10.88.3.9"}}
         inventory = host(mode.strip(), [network], hostnet_verify=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from contextlib import contextmanager
 
+from .._core import canonical
 from .._core.errors import HostNetError
 from .._core.field import Field
 from .._core.resource import Resource
@@ -53,12 +54,14 @@ class Bridges(Resource):
         required=True,
         fields=BRIDGE,
     )
+    options = (Field("pending_links", type="list", default=[], canonical=canonical.link_name),)
 
     def __init__(self, netlink: Netlink, params: State) -> None:
         self._netlink = netlink
         self._sysfs = Sysfs()
         self._system = System()
         self._desired = params["bridges"]
+        self._pending = set(params.get("pending_links", ()))
         self._links: State = {}
         self._layer3: list[State] = []
         self._moves: list[State] = []
@@ -126,7 +129,7 @@ class Bridges(Resource):
 
     def validate(self, desired: State, current: State) -> None:
         rules = Rules(
-            links=self._links,
+            links={name: link for name, link in self._links.items() if name not in self._pending},
             current=current,
             layer3={name: self._told(name) for name in self._links},
             immovable={name: layer3.unknown(layer3.on_link(self._layer3, name)) for name in self._links},
