@@ -44,6 +44,11 @@ options:
             the bridge.
           - With V(absent), the port that all goes back to. Needed only if no port has the MAC address of the bridge.
         type: str
+      only_own:
+        description:
+          - With V(absent), whether the bridge is left alone unless this collection made it, which its alias tells.
+        type: bool
+        default: false
       stp:
         description: Whether the bridge runs the spanning-tree protocol. New bridges do not.
         type: bool
@@ -53,10 +58,10 @@ options:
             is from 2 to 30, and V(15) if there was none.
         type: float
       hello_time:
-        description: Seconds between messages of the spanning tree.
+        description: Seconds between messages of the spanning tree, from 1 to 10.
         type: float
       max_age:
-        description: Seconds after which the spanning tree gives a silent bridge up.
+        description: Seconds after which the spanning tree gives a silent bridge up, from 6 to 40.
         type: float
       ageing_time:
         description: Seconds after which a MAC address is forgotten.
@@ -75,7 +80,8 @@ options:
         type: bool
       group_fwd_mask:
         description:
-          - Which frames to 01-80-C2-00-00-0X are forwarded, one bit each. 16384 lets LLDP through.
+          - Which frames to 01-80-C2-00-00-0X are forwarded, one bit each but for the lowest three. 16384
+            lets LLDP through.
         type: int
       mac:
         description: The MAC address. A new bridge has that of its uplink.

@@ -56,7 +56,7 @@ options:
       source_macs:
         description:
           - From which MAC addresses a link in mode V(source) takes frames; the list replaces what is there. The
-            kernel forgets it when the link leaves that mode.
+            kernel forgets it when the link leaves that mode, and lists at most 2000.
         type: list
         elements: str
       nopromisc:
@@ -91,7 +91,9 @@ options:
         type: list
         elements: str
   allow_recreate:
-    description: Whether a link may be made anew for what cannot be changed in place. That cuts off its user.
+    description:
+      - Whether a link may be made anew for what cannot be changed in place. That cuts off its user. The new link has
+        the lower interface, kind and mode of the old one and what the task says, and nothing else of it.
     type: bool
     default: false
   pending_bridges:

@@ -29,7 +29,7 @@ def problems(networks: t.Any, default_mode: str = "", lan_peer: str = "") -> lis
         return ["hostnet_networks lists no network; list the networks of this host, each with a name"]
     found: list[str] = []
     try:
-        canonical.ipv4_address(lan_peer) if lan_peer else None
+        canonical.ipv4_address(str(lan_peer)) if lan_peer else None
     except ValueError as error:
         found.append(f"hostnet_lan_peer: {error}")
     seen: set[str] = set()
@@ -60,6 +60,7 @@ def _network_problems(given: Network, default_mode: str) -> Iterator[str]:
     if not isinstance(network.get("autostart", True), bool):
         yield f"autostart is {network['autostart']}; write true or false"
     if state == "absent":
+        yield from _removal_problems(network, default_mode)
         return
     name = network.get("mode", default_mode)
     if not isinstance(name, str):
@@ -79,6 +80,14 @@ def _network_problems(given: Network, default_mode: str) -> Iterator[str]:
             uplinks.host_links([network], name) if not missing else None
         except ValueError as error:
             yield str(error)
+
+
+def _removal_problems(network: Network, default_mode: str) -> Iterator[str]:
+    try:
+        uplinks.bridges([network], default_mode)
+        uplinks.host_links([network], default_mode)
+    except ValueError as error:
+        yield str(error)
 
 
 _MEANING = {

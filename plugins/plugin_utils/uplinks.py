@@ -49,6 +49,8 @@ def bridge_of(network: Network) -> str:
         raise ValueError("mode bridge takes one uplink; bond several, and give the bond")
     if not network.get("bridge") and not uplinks:
         raise ValueError(_NEEDS)
+    if not isinstance(network.get("bridge", ""), str):
+        raise ValueError(f"bridge is {network['bridge']}; write one word")
     return canonical.link_name(network.get("bridge") or _bridge_for(uplinks[0]))
 
 
@@ -68,13 +70,22 @@ def bridges(networks: list[Network], default_mode: str = "") -> list[Network]:
         if mode is None:
             continue
         wanted = mode.role == "bridge" and network.get("state") != "absent"
-        for uplink in uplinks_of(network):
-            name = bridge_of(network) if mode.role == "bridge" else _bridge_for(uplink)
-            if wanted:
-                found[name] = {"name": name, "state": "present", "uplink": uplink}
-            else:
-                found.setdefault(name, {"name": name, "state": "absent"})
+        if wanted and uplinks_of(network):
+            found[bridge_of(network)] = {
+                "name": bridge_of(network),
+                "state": "present",
+                "uplink": uplinks_of(network)[0],
+            }
+        for name in () if wanted else _left_behind(network):
+            found.setdefault(name, {"name": name, "state": "absent", "only_own": True})
     return list(found.values())
+
+
+def _left_behind(network: Network) -> list[str]:
+    """The bridges that mode bridge would have made for a network."""
+    uplinks = uplinks_of(network)
+    named = [str(network["bridge"])] if network.get("bridge") and len(uplinks) == 1 else []
+    return [canonical.link_name(name) for name in (*named, *map(_bridge_for, uplinks))]
 
 
 def host_links(networks: list[Network], default_mode: str = "") -> list[Network]:

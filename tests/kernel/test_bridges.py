@@ -127,6 +127,13 @@ def test_a_bridge_of_libvirts_is_left_to_libvirt(bridges, networks):
         ({"name": "br0", "stp": True, "forward_delay": 1.0}, "forward_delay 1 has to be from 2 to 30 seconds with STP"),
         ({"name": "br0", "forward_delay": 31.0}, "Bridge br0: forward_delay 31 has to be from 0 to 30 seconds"),
         ({"name": "br0", "mtu": 9}, "Bridge br0: mtu 9 has to be from 68 to 65535"),
+        ({"name": "br0", "hello_time": 0.5}, "Bridge br0: hello_time 0.5 has to be from 1 to 10"),
+        ({"name": "br0", "max_age": 41.0}, "Bridge br0: max_age 41 has to be from 6 to 40"),
+        ({"name": "br0", "ageing_time": float("nan")}, "bridges[br0].ageing_time: nan is no number of seconds that a bridge could"),
+        ({"name": "br0", "group_fwd_mask": 65535}, "group_fwd_mask cannot have any of its lowest three bits, which are STP, pause"),
+        ({"name": "br0", "vlan_default_pvid": -1}, "Bridge br0: vlan_default_pvid -1 has to be from 0 to 4094"),
+        ({"name": "br0", "ports": [{"name": "p0", "cost": 0}]}, "Port p0 of bridge br0: cost 0 has to be from 1 to 65535"),
+        ({"name": "br0", "guest_ports": {"priority": 64}}, "The guests' ports of bridge br0: priority 64 has to be from 0 to 63"),
         ({"name": "br0", "priority": 70000}, "Bridge br0: priority 70000 has to be from 0 to 65535"),
         ({"name": "br0", "mac": "01:00:00:00:00:01"}, 'bridges[br0].mac: "01:00:00:00:00:01" is a multicast MAC address'),
         ({"name": "br0", "vlans": [{"vid": "4095"}]}, '"4095" is no VLAN from 1 to 4094, and no range of them'),
@@ -159,6 +166,17 @@ def test_a_link_that_carries_another_is_no_port_and_stays(kind, bridges, links):
         bridges({"name": "br9", "state": "absent"})
 
 
+def test_an_mtu_outlasts_the_ports_that_join(bridges):
+    bridges({"name": "br0", "mtu": 1400, "ports": [{"name": "p0"}]})
+    assert "mtu 1400" in told("br0") and "mtu 1500" in told("p0")
+
+
+def test_a_bridge_of_somebody_elses_is_left_alone_when_told(bridges):
+    assert bridges({"name": "br9", "state": "absent", "only_own": True})["steps"] == []
+    bridges({"name": "br0"})
+    assert bridges({"name": "br0", "state": "absent", "only_own": True})["steps"] == ["delete br0"]
+
+
 def test_one_port_of_two_bridges(bridges):
     with pytest.raises(HostNetError, match="p0 is listed for bridge br0 and for bridge br1; keep one of them"):
         bridges(*({"name": name, "ports": [{"name": "p0"}]} for name in ("br0", "br1")))
@@ -167,5 +185,5 @@ def test_one_port_of_two_bridges(bridges):
 def test_what_fails_halfway_is_put_back(bridges):
     before = host_state()
     with pytest.raises(HostNetError, match=r"Cannot .*Everything was put back as it was"):
-        bridges({"name": "br0", "ports": [{"name": "p0"}, {"name": "p1", "cost": 0}]})
+        bridges({"name": "br0", "ports": [{"name": "p0"}, {"name": "p1", "mab": True}]})
     assert host_state() == before

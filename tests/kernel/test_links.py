@@ -87,6 +87,9 @@ def test_what_cannot_be_changed_in_place_is_made_anew_when_allowed(edit, links):
         ({"lower": "e0", "bc_queue_len": -1}, "Link m1: bc_queue_len -1 has to be from 0 to 4294967295 frames"),
         ({"lower": "e0", "addresses": ["192.0.2.1/32"]}, "Link m1: addresses and routes are the guest's on a macvtap; give them to"),
         ({"lower": "e0", "addresses": ["192.0.2.1"]}, '"192.0.2.1" is not an address with its prefix, such as 192.0.2.1/32'),
+        ({"lower": "e0", "addresses": ["fe80::5/64"]}, '"fe80::5/64" is no address for a host to be reached at'),
+        ({"lower": "e0", "routes": ["::/0"]}, '"::/0" is everything there is; name the subnets that are right on the link'),
+        ({"lower": "e0", "kind": "macvlan", "routes": ["192.0.2.0/24"], "up": False}, "Link m1: routes need the link up; leave"),
         ({"lower": "e0", "routes": ["192.0.2.1/24"]}, '"192.0.2.1/24" is not a subnet by its first address'),
         ({"lower": "e0", "mac": LOWER}, f"Link m1: e0 itself has the MAC address {LOWER}"),
         ({"lower": "e0", "mtu": 9000}, "Link m1: mtu 9000 has to be from 68 to the 1500 of e0"),
@@ -170,6 +173,11 @@ def test_addresses_and_routes_of_the_host_side(links):
     links({**host, "addresses": ["192.0.2.9/32", "fd09::9/128"], "routes": ["192.0.2.64/26", "fd09:1::/64"]})
     assert "192.0.2.9/32" in sh("ip addr show dev m0") and "dev m0" in sh("ip -6 route show fd09:1::/64")
     assert "192.0.2.64/26 dev m0 proto static scope link" in sh("ip route show dev m0").replace("/26 ", "/26 dev m0 ")
+    # the kernel drops all routes with the last address
+    links({**host, "addresses": ["192.0.2.10/32", "192.0.2.10/32"]})
+    assert "192.0.2.64/26" in sh("ip route show dev m0")
+    links({**host, "addresses": ["192.0.2.9/24", "192.0.2.10/24"]})
+    links({**host, "addresses": ["192.0.2.10/24"]})
     assert links({**host, "addresses": ["192.0.2.9/32"], "routes": []})["steps"] == ["set m0"]
     assert not sh("ip route show dev m0") and "fd09" not in sh("ip addr show dev m0")
 

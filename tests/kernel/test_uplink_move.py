@@ -29,7 +29,14 @@ HOST = (
     "route add 10.3.0.0/24 dev e0 table 77 metric 50", "route add 10.4.0.0/16 nexthop via 10.1.0.253 dev e0 nexthop via 10.1.0.252 dev e0 weight 3",
     "route add 172.31.1.1 dev e0", "route add 10.5.0.0/16 via 172.31.1.1 dev e0", "-6 route add default via fd01::ff dev e0",
     "-6 route add fd02::/64 via fe80::ff dev e0", "rule add iif e0 table 77 priority 500", "rule add oif e0 table 77 priority 501",
-    "neigh add 10.1.0.252 lladdr 02:00:00:00:00:99 dev e0",
+    "neigh add 10.1.0.252 lladdr 02:00:00:00:00:99 dev e0", "neigh add 10.1.0.51 lladdr 02:00:00:00:00:51 nud noarp dev e0",
+    # as network managers do it: an address without its route, and the route by itself
+    "addr add 10.8.0.1/24 dev e0 noprefixroute", "route add 10.8.0.0/24 dev e0 proto kernel scope link src 10.8.0.1 metric 100",
+    "route add 10.18.0.0/16 via 10.8.0.254 metric 100", "addr add fd08::1/64 dev e0 nodad noprefixroute",
+    "-6 route add fd08::/64 dev e0 proto kernel metric 100", "addr add 10.11.0.1/24 dev e0 metric 1024",
+    "addr add fd11::1/64 dev e0 nodad metric 88", "addr add fd01::5/64 dev e0 nodad preferred_lft 0",
+    "-6 route add fd05::/64 via fe80::9 dev e0 proto ra metric 1024 expires 1800",
+    "rule add not iif e0 from 10.0.0.0/8 lookup 9 priority 502",
 )  # fmt: skip
 MARK = "killed before a call to the kernel"  # in the command line of the process and of its restorer
 CRASH = """# killed before a call to the kernel
@@ -73,8 +80,9 @@ def uplink():
     yield
     for link in ("br0", "e0"):
         subprocess.run(["ip", "link", "del", link], check=False, capture_output=True)
-    for rule in (500, 501):
-        subprocess.run(["ip", "rule", "del", "priority", str(rule)], check=False, capture_output=True)
+    while subprocess.run("ip rule del iif e0 || ip rule del oif e0 || ip rule del iif br0 || ip rule del oif br0", shell=True,
+                         check=False, capture_output=True).returncode == 0:  # fmt: skip
+        pass
     sh("ip netns del lan")
 
 
@@ -91,6 +99,7 @@ def above(link):
         "ip -6 route show table all",
         "ip rule",
         "ip neigh show nud permanent",
+        "ip neigh show nud noarp",
     )
     found: list[str] = []
     if not os.path.exists(f"/sys/class/net/{link}"):
@@ -102,7 +111,7 @@ def above(link):
                 found.append(
                     " ".join("LINK" if word == link else word for word in words).partition(": ")[2] or " ".join(words)
                 )
-    by_kernel = ("multicast ff00", "inet6 fe80", "local fe80", "anycast fe80", "fe80::/64")
+    by_kernel = ("33:33:", "01:00:5e:", "multicast ff00", "inet6 fe80", "local fe80", "anycast fe80", "fe80::/64")
     return sorted(line.replace(link, "LINK") for line in found if not any(words in line for words in by_kernel))
 
 
@@ -146,6 +155,24 @@ def test_what_was_given_to_the_bridge_meanwhile_comes_back_too(uplink, bridges):
     sh("ip addr add 10.1.0.9/24 dev br0")
     bridges(ABSENT)
     assert "10.1.0.9/24" in sh("ip addr show dev e0")
+
+
+def test_an_uplink_that_leaves_as_a_port_takes_everything_back(uplink, bridges):
+    before = above("e0")
+    bridges(BRIDGE)
+    assert bridges({"name": "br0", "ports": [{"name": "e0", "state": "absent"}]})["steps"] == ["return e0"]
+    assert above("e0") == before
+
+
+@pytest.mark.parametrize("route", ["via 10.1.0.254 congctl reno", "encap ip id 5 dst 10.1.0.9 via 10.1.0.254 dev e0"])
+def test_a_route_that_would_come_out_otherwise_is_refused(route, uplink, bridges):
+    sh(f"ip route add 10.70.0.0/16 {route}")
+    before = above("e0")
+    with pytest.raises(
+        HostNetError, match=r"route 10\.70\.0\.0/16 .*of e0 cannot be moved: it uses a nexthop object, an encaps"
+    ):
+        bridges(BRIDGE)
+    assert above("e0") == before
 
 
 def test_half_a_move_is_finished(uplink, bridges):

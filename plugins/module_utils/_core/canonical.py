@@ -32,17 +32,23 @@ def ipv4_address(value: str) -> str:
 def interface_address(value: str) -> str:
     """An address with its prefix."""
     try:
-        return str(ipaddress.ip_interface(value if "/" in value else "no prefix"))
+        own = ipaddress.ip_interface(value if "/" in value else "no prefix")
     except ValueError:
         raise ValueError(f'"{value}" is not an address with its prefix, such as 192.0.2.1/32') from None
+    if own.ip.is_link_local or own.ip.is_loopback or own.ip.is_multicast or own.ip.is_unspecified or own.ip.is_reserved:
+        raise ValueError(f'"{value}" is no address for a host to be reached at')
+    return str(own)
 
 
 def subnet(value: str) -> str:
     """A subnet, by its first address."""
     try:
-        return str(ipaddress.ip_network(value))
+        found = ipaddress.ip_network(value)
     except ValueError:
         raise ValueError(f'"{value}" is not a subnet by its first address, such as 192.0.2.0/24') from None
+    if not found.prefixlen:
+        raise ValueError(f'"{value}" is everything there is; name the subnets that are right on the link')
+    return str(found)
 
 
 def mac(value: str) -> str:
@@ -55,6 +61,13 @@ def mac(value: str) -> str:
     if not int(plain.replace(":", ""), 16):
         raise ValueError(f'"{value}" is no MAC address of anything')
     return plain
+
+
+def hundredths(value: float) -> float:
+    """Seconds as the kernel counts them for bridges."""
+    if not abs(value) < 1e7:
+        raise ValueError(f"{value} is no number of seconds that a bridge could have")
+    return round(float(value), 2)
 
 
 def vlan_range(value: str) -> str:

@@ -6,6 +6,7 @@ Whatever pyroute2 decoded comes in, and what it can encode goes out.  This file 
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import typing as t
@@ -25,8 +26,11 @@ _CLONED, _RTNH_F_ONLINK = 0x200, 4
 _FOREVER = 0xFFFFFFFF
 _IFA_STATE = 0xFF & ~0x10  # linux/if_addr.h: flags that tell of detection and lifetime, not what was asked for
 _IFA_F_NODAD = 0x02
-_NUD_PERMANENT, _NUD_STALE, _NUD_LIVE = 0x80, 0x04, 0x02 | 0x04 | 0x08 | 0x10  # linux/neighbour.h
-_LINK_ATTRIBUTES = {"mac": "IFLA_ADDRESS", "mtu": "IFLA_MTU", "namespace": "IFLA_NET_NS_FD"}
+_NUD_PERMANENT, _NUD_NOARP, _NUD_STALE, _NUD_LIVE = 0x80, 0x40, 0x04, 0x02 | 0x04 | 0x08 | 0x10  # linux/neighbour.h
+_UNICAST = 1  # linux/rtnetlink.h
+_FIB_RULE_INVERT = 0x02  # linux/fib_rules.h
+_IFA_F_NOPREFIXROUTE = 0x200
+_LINK_ATTRIBUTES = {"mac": "IFLA_ADDRESS", "mtu": "IFLA_MTU", "alias": "IFLA_IFALIAS", "namespace": "IFLA_NET_NS_FD"}
 _LINK_INDEXES = {"lower": "IFLA_LINK", "master": "IFLA_MASTER"}
 _DATA_PREFIXES = {"bridge": "IFLA_BR_", "macvlan": "IFLA_MACVLAN_", "macvtap": "IFLA_MACVTAP_"}
 _BOOKKEEPING = ("header", "attrs", "event", "value", "target")  # keys of pyroute2's own
@@ -88,6 +92,7 @@ def link_state(message: t.Any, names: dict[int, str]) -> Message:
         "group": message.get_attr("IFLA_GROUP"),
         "master": names.get(message.get_attr("IFLA_MASTER")),
         "altnames": _altnames(message),
+        "alias": message.get_attr("IFLA_IFALIAS"),
     }
     if kind in _DATA_PREFIXES:
         link["data"] = _words(info.get_attr("IFLA_INFO_DATA"), _DATA_PREFIXES[kind])
@@ -175,14 +180,16 @@ def _clean_address(entry: Message) -> list[Message]:
     attrs = {name: value for name, value in entry["attrs"].items() if name not in ("IFA_PROTO", "UNKNOWN")}
     attrs["IFA_FLAGS"] = int(attrs.get("IFA_FLAGS") or entry["flags"]) & ~_IFA_STATE | _IFA_F_NODAD
     entry["flags"] = attrs["IFA_FLAGS"] & 0xFF
-    if attrs.get("IFA_CACHEINFO", {}).get("ifa_valid", _FOREVER) == _FOREVER:
-        attrs.pop("IFA_CACHEINFO", None)
+    life = attrs.pop("IFA_CACHEINFO", {})
+    preferred, valid = life.get("ifa_preferred", life.get("ifa_prefered", _FOREVER)), life.get("ifa_valid", _FOREVER)
+    if (preferred, valid) != (_FOREVER, _FOREVER):
+        attrs["IFA_CACHEINFO"] = life
     return [{**entry, "attrs": attrs}]
 
 
 def _clean_route(entry: Message) -> list[Message]:
     attrs = entry["attrs"]
-    if entry["proto"] == _PROTO_KERNEL or entry["flags"] & _CLONED:
+    if entry["flags"] & _CLONED or (entry["proto"] == _PROTO_KERNEL and entry["type"] != _UNICAST):
         return []
     entry["flags"] &= _RTNH_F_ONLINK
     for hop in attrs.get("RTA_MULTIPATH", ()):
@@ -204,16 +211,36 @@ def _hop_by_hop(entry: Message) -> list[Message]:
 
 
 def _clean_rule(entry: Message) -> list[Message]:
-    entry["flags"] = 0
+    entry["flags"] &= _FIB_RULE_INVERT
     return [entry] if {"FRA_IIFNAME", "FRA_OIFNAME"} & entry["attrs"].keys() else []
 
 
 def _clean_neighbour(entry: Message) -> list[Message]:
-    if not entry["state"] & (_NUD_PERMANENT | _NUD_LIVE) or "NDA_LLADDR" not in entry["attrs"]:
+    attrs, given = entry["attrs"], entry["state"] & (_NUD_PERMANENT | _NUD_NOARP)
+    if not (given or entry["state"] & _NUD_LIVE) or not {"NDA_LLADDR", "NDA_DST"} <= attrs.keys():
         return []
-    entry["state"] = _NUD_PERMANENT if entry["state"] & _NUD_PERMANENT else _NUD_STALE
+    if ipaddress.ip_address(attrs["NDA_DST"]).is_multicast:  # the kernel's own
+        return []
+    entry["state"] = given or _NUD_STALE
     entry["attrs"] = {name: entry["attrs"][name] for name in ("NDA_DST", "NDA_LLADDR")}
     return [entry]
+
+
+def without_prefix_routes(entries: list[Message]) -> list[Message]:
+    """Without the routes that the kernel makes for addresses; some network managers make them all by themselves."""
+    prefixes = {
+        (entry["link"], ipaddress.ip_network(f"{entry['attrs']['IFA_ADDRESS']}/{entry['prefixlen']}", strict=False))
+        for entry in entries
+        if entry["what"] == "address" and not entry["attrs"]["IFA_FLAGS"] & _IFA_F_NOPREFIXROUTE
+    }
+    return [entry for entry in entries if not (entry.get("proto") == _PROTO_KERNEL and _prefix_of(entry) in prefixes)]
+
+
+def _prefix_of(route: Message) -> tuple[str | None, t.Any]:
+    attrs = route["attrs"]
+    if "RTA_DST" not in attrs:
+        return None, None
+    return attrs.get("RTA_OIF"), ipaddress.ip_network(f"{attrs['RTA_DST']}/{route['dst_len']}")
 
 
 #: from one message to the entries of Netlink.layer3(): none, one, or several

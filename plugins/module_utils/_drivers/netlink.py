@@ -30,6 +30,7 @@ from .messages import (
     pairs,
     plain,
     vlans_of,
+    without_prefix_routes,
 )
 
 try:
@@ -77,6 +78,7 @@ _PORT_ATTRIBUTES = (
     ("LOCKED", "uint8"),
     ("MAB", "uint8"),
 )
+_ADDRESS_ATTRIBUTES = (("RT_PRIORITY", "uint32"), ("TARGET_NETNSID", "uint32"), ("PROTO", "uint8"))  # linux/if_addr.h
 _MACVLAN_ATTRIBUTES = (("BC_QUEUE_LEN", "uint32"), ("BC_QUEUE_LEN_USED", "uint32"))
 
 
@@ -94,6 +96,9 @@ def _teach() -> None:
     _lengthen(ifinfo.bridge_slave_data, "IFLA_BRPORT_", _PORT_ATTRIBUTES)
     for kind in MACVLAN_KINDS:
         _lengthen(ifinfo.data_map[kind], f"IFLA_{kind.upper()}_", _MACVLAN_ATTRIBUTES)
+    _lengthen(ifaddrmsg, "IFA_", _ADDRESS_ATTRIBUTES)
+    # the name is known, and what it holds is not
+    rtmsg.nla_map = tuple((name, "uint32" if name == "RTA_EXPIRES" else form) for name, form in rtmsg.nla_map)
 
 
 def _lengthen(codec: t.Any, prefix: str, attributes: Iterable[tuple[str, str]]) -> None:
@@ -198,12 +203,14 @@ class Netlink:
                 what: [message for family in _FAMILIES for message in ask[what](family=family)] for what in kinds or ask
             }
             names = {message["index"]: message.get_attr("IFLA_IFNAME") for message in self._handle.get_links()}
-        return [
-            entry
-            for what, messages in dumps.items()
-            for message in messages
-            for entry in CLEANERS[what]({"what": what, **plain(message, names)})
-        ]
+        return without_prefix_routes(
+            [
+                entry
+                for what, messages in dumps.items()
+                for message in messages
+                for entry in CLEANERS[what]({"what": what, **plain(message, names)})
+            ]
+        )
 
     def addresses(self, name: str) -> list[str]:
         """The IPv4 addresses of a link."""
@@ -229,7 +236,7 @@ class Netlink:
         self._do(f"create link {name}", Request("add", "link", message))
 
     def set_link(self, name: str, kind: str = "", **attributes: t.Any) -> None:
-        """Change a link: mac, mtu, up, allmulti, master ("" for none), source_macs, data of its kind, port flags."""
+        """Change a link: mac, mtu, up, allmulti, alias, master ("" for none), source_macs, data of its kind, and port."""
         message = {"index": index_of(name), **link_request(kind, attributes)}
         self._do(f"change link {name}", Request("set", "link", message))
 

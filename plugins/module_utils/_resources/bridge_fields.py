@@ -52,10 +52,10 @@ _PORT = (
 # the wire is IFLA_BR_*; times are seconds here and hundredths of a second there
 OPTIONS = (
     Field("stp", type="bool", wire="stp_state"),
-    Field("forward_delay", type="float", wire="forward_delay"),
-    Field("hello_time", type="float", wire="hello_time"),
-    Field("max_age", type="float", wire="max_age"),
-    Field("ageing_time", type="float", wire="ageing_time"),
+    Field("forward_delay", type="float", wire="forward_delay", canonical=canonical.hundredths),
+    Field("hello_time", type="float", wire="hello_time", canonical=canonical.hundredths),
+    Field("max_age", type="float", wire="max_age", canonical=canonical.hundredths),
+    Field("ageing_time", type="float", wire="ageing_time", canonical=canonical.hundredths),
     Field("priority", type="int", wire="priority"),
     Field("vlan_filtering", type="bool", wire="vlan_filtering"),
     Field("vlan_default_pvid", type="int", wire="vlan_default_pvid"),
@@ -68,10 +68,12 @@ _HUNDREDTHS = 100
 # STP would keep the uplink silent for twice the forward delay, which outlasts most connections
 NEW = {"stp": False, "forward_delay": 0.0, "up": True}
 STP_FORWARD_DELAY = 15.0  # the kernel's own
+OWN_ALIAS = "made by kvm.hostnet"  # IFLA_IFALIAS of a bridge that this collection made; ip(8) shows it
 
 BRIDGE = (
     Field("name", required=True, canonical=canonical.link_name),
     Field("state", choices=("present", "absent"), default="present"),
+    Field("only_own", type="bool", default=False),
     Field("uplink", canonical=canonical.link_name),
     *OWN,
     VLANS,

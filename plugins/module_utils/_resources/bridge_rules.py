@@ -10,15 +10,27 @@ import typing as t
 from dataclasses import dataclass
 
 from .._drivers.messages import MACVLAN_KINDS
+from .bridge_fields import OWN_ALIAS
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .._core.field import State
 
-_MTU_MIN, _MTU_MAX = 68, 65535
+# what the kernel takes: net/bridge/br_private.h, br_stp.c, br_netlink.c; times in seconds
+_BRIDGE_RANGES: dict[str, tuple[float, float]] = {
+    "mtu": (68, 65535),
+    "priority": (0, 65535),
+    "hello_time": (1, 10),
+    "max_age": (6, 40),
+    "ageing_time": (0, 1000000),
+    "vlan_default_pvid": (0, 4094),
+    "group_fwd_mask": (0, 65535),
+}
+_PORT_RANGES: dict[str, tuple[float, float]] = {"cost": (1, 65535), "priority": (0, 63)}
+_RESTRICTED = 0x7  # BR_GROUPFWD_RESTRICTED
 _STP_DELAYS = (2.0, 30.0)  # seconds, IEEE 802.1D
-_FLAGS_ONLY = {"name", "state", "ports", "guest_ports"}
+_FLAGS_ONLY = {"only_own", "name", "state", "ports", "guest_ports"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,8 @@ class Rules:
 
     def _absent(self, name: str, item: State) -> Iterator[str]:
         bridge = self.current.get(name)
+        if item.get("only_own") and (self.links.get(name) or {}).get("alias") != OWN_ALIAS:
+            return
         if bridge is None:
             if name in self.links:
                 yield f"{name} is no bridge, so it is not removed"
@@ -83,7 +97,8 @@ class Rules:
         if name in self.networks and item.keys() - _FLAGS_ONLY:
             yield f"Bridge {name} is that of the libvirt network {self.networks[name]}; change it with libvirt_networks"
             return
-        yield from _option_problems(name, goal)
+        yield from _option_problems(name, item, goal)
+        yield from _outside(f"The guests' ports of bridge {name}", item.get("guest_ports", {}), _PORT_RANGES)
         ports = item.get("ports", [])
         listed = [port["name"] for port in ports]
         for port in sorted({name for name in listed if listed.count(name) > 1}):
@@ -129,8 +144,8 @@ class Rules:
     def _movable(self, name: str) -> Iterator[str]:
         if self.immovable[name]:
             yield (
-                f"{', '.join(self.immovable[name])} of {name} cannot be moved: it uses a nexthop object, or what the "
-                "pyroute2 of this host does not know; make it an ordinary route first"
+                f"{', '.join(self.immovable[name])} of {name} cannot be moved: it uses a nexthop object, an "
+                "encapsulation, or what the pyroute2 of this host does not know; remove it first, or make it plain"
             )
 
     def _flags(self, bridge: str, port: State) -> Iterator[str]:
@@ -139,6 +154,7 @@ class Rules:
         unknown = sorted(words - known.keys()) if known else []
         if unknown:
             yield f"The kernel of this host does not know {', '.join(unknown)} of port {port['name']}; leave that out"
+        yield from _outside(f"Port {port['name']} of bridge {bridge}", port, _PORT_RANGES)
         yield from _vlan_problems(f"port {port['name']}", port.get("vlans", []))
 
     def _shared(self, goal: State) -> Iterator[str]:
@@ -157,17 +173,22 @@ class Rules:
         return f"its ports are {', '.join(self.current[bridge]['ports']) or 'none'}"
 
 
-def _option_problems(name: str, goal: State) -> Iterator[str]:
+def _outside(what: str, given: State, ranges: dict[str, tuple[float, float]]) -> Iterator[str]:
+    for word, (least, most) in ranges.items():
+        if word in given and not least <= given[word] <= most:
+            yield f"{what}: {word} {given[word]:g} has to be from {least:g} to {most:g}"
+
+
+def _option_problems(name: str, item: State, goal: State) -> Iterator[str]:
     least, most = _STP_DELAYS
     delay = goal.get("forward_delay", 0.0)
     if goal.get("stp") and not least <= delay <= most:
         yield f"Bridge {name}: forward_delay {delay:g} has to be from {least:g} to {most:g} seconds with STP"
     elif not 0 <= delay <= most:
         yield f"Bridge {name}: forward_delay {delay:g} has to be from 0 to {most:g} seconds"
-    if not _MTU_MIN <= goal.get("mtu", _MTU_MIN) <= _MTU_MAX:
-        yield f"Bridge {name}: mtu {goal['mtu']} has to be from {_MTU_MIN} to {_MTU_MAX}"
-    if not 0 <= goal.get("priority", 0) <= 65535:
-        yield f"Bridge {name}: priority {goal['priority']} has to be from 0 to 65535"
+    yield from _outside(f"Bridge {name}", item, _BRIDGE_RANGES)
+    if item.get("group_fwd_mask", 0) & _RESTRICTED:
+        yield f"Bridge {name}: group_fwd_mask cannot have any of its lowest three bits, which are STP, pause and LACP"
     yield from _vlan_problems(f"bridge {name}", goal.get("vlans", []))
 
 

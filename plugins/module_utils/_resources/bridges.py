@@ -26,6 +26,7 @@ from .bridge_fields import (
     NEW,
     OPTIONS,
     OWN,
+    OWN_ALIAS,
     PORT_FIELDS,
     STP_FORWARD_DELAY,
     expanded,
@@ -92,11 +93,10 @@ class Bridges(Resource):
     def _needs_layer3(self) -> bool:
         """A host may have very many routes, so only who asks for a move or a new port pays for reading them."""
         for name, item in self._desired.items():
-            wanted = {
-                item.get("uplink"),
-                *(port["name"] for port in item.get("ports", ()) if port["state"] == "present"),
-            }
-            if item["state"] == "absent" or "uplink" in item:
+            ports = item.get("ports", ())
+            wanted = {item.get("uplink"), *(port["name"] for port in ports)}
+            leaving = any(port["state"] == "absent" for port in ports)
+            if item["state"] == "absent" or leaving or "uplink" in item:
                 return True
             if any(self._links.get(port, {}).get("master") != name for port in wanted - {None}):
                 return True
@@ -145,7 +145,8 @@ class Bridges(Resource):
 
     def _aim(self, name: str, item: State, have: State | None) -> State | None:
         if item["state"] == "absent":
-            return None
+            foreign = item.get("only_own") and self._links.get(name, {}).get("alias") != OWN_ALIAS
+            return have if foreign else None
         if "hwmode" in item:
             return {"hwmode": item["hwmode"]}
         uplink = item.get("uplink")
@@ -222,13 +223,15 @@ class Bridges(Resource):
             ) from error
 
     def _create(self, name: str, state: State) -> None:
-        born = {word: state[word] for word in ("mac", "mtu") if word in state}
+        asked = {"mtu": state["mtu"]} if "mtu" in self._desired.get(name, {}) else {}
+        # an MTU that a bridge is born with gives way to those of its ports, and one that is set later does not
+        born = {word: state[word] for word in ("mac", "mtu") if word in state and word not in asked}
         self._netlink.add_link(name, "bridge", **born, data=written(OPTIONS, state))
         # its link-local address comes over from the uplink, whose MAC address it shares
         generates = self._sysfs.setting(name, "ipv6", "addr_gen_mode")
         if generates is not None and state.get("uplink"):
             self._sysfs.set_setting(name, "ipv6", "addr_gen_mode", "1")
-        self._netlink.set_link(name, up=state["up"])
+        self._netlink.set_link(name, up=state["up"], alias=OWN_ALIAS, **asked)
 
     def _set(self, name: str, state: State) -> None:
         plain = {field.name: state[field.name] for field in LINK if field.name in state}
@@ -265,7 +268,7 @@ class Bridges(Resource):
             f"{layer3.told(entry)} of {name} has a limited lifetime; let its DHCP client ask for {name} from now on"
             for name, _uplink in moving
             for entry in layer3.on_link(self._layer3, name)
-            if "IFA_CACHEINFO" in entry["attrs"]
+            if layer3.is_leased(entry)
         ]
         managed = [
             f"{manager} manages {uplink}, and may give it back what moved to {name}; tell it of the bridge"

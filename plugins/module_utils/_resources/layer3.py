@@ -14,12 +14,14 @@ import typing as t
 from .._drivers.netlink import Request
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from .._core.field import State
 
 SCOPE_UNIVERSE, SCOPE_LINK = 0, 253  # linux/rtnetlink.h
 _TABLE_MAIN, _PROTO_STATIC, _UNICAST = 254, 4, 1
+_FOREVER = 0xFFFFFFFF
+_SEG6 = 5  # LWTUNNEL_ENCAP_SEG6, linux/lwtunnel.h
 _LINK_WORDS = ("RTA_OIF", "FRA_IIFNAME", "FRA_OIFNAME")
 _LABEL_MAX = 15  # IFNAMSIZ - 1
 # a route is confirmed only while its gateway can be reached: addresses first, then what is on the link, then the rest
@@ -71,8 +73,11 @@ def _lasting(entry: State) -> State:
 
 
 def added(entries: Iterable[State]) -> list[Request]:
-    """The requests that add entries, each after what it rests on."""
-    return [Request("add", entry["what"], entry) for entry in sorted(entries, key=_rest)]
+    """The requests that add entries, each after what it rests on; the kernel lists the latest IPv6 address first."""
+    entries = list(entries)
+    youngest = [entry for entry in entries if entry["what"] == "address" and entry["family"] == socket.AF_INET6][::-1]
+    others = [entry for entry in entries if entry not in youngest]
+    return [Request("add", entry["what"], entry) for entry in sorted([*youngest, *others], key=_rest)]
 
 
 def deleted(entries: Iterable[State]) -> list[Request]:
@@ -85,8 +90,25 @@ def _rest(entry: State) -> tuple[int, int]:
 
 
 def unknown(entries: Iterable[State]) -> list[str]:
-    """What this host's pyroute2 cannot say again, or what rests on something else than a link."""
-    return [told(entry) for entry in entries if {"UNKNOWN", "RTA_NH_ID"} & entry["attrs"].keys()]
+    """What pyroute2 cannot say again, or what rests on something else than a link."""
+    return [told(entry) for entry in entries if not _sayable(entry)]
+
+
+def _sayable(entry: State) -> bool:
+    attrs = entry["attrs"]
+    # encapsulations other than segment routing, and names of congestion controls, come out otherwise than they went in
+    encapsulated = attrs.get("RTA_ENCAP_TYPE", _SEG6) != _SEG6
+    return not (encapsulated or "RTA_NH_ID" in attrs or {"UNKNOWN", "RTAX_CC_ALGO"} & set(_words(entry)))
+
+
+def _words(value: t.Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for word, inner in value.items():
+            yield word
+            yield from _words(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _words(inner)
 
 
 def told(entry: State) -> str:
@@ -108,6 +130,11 @@ def is_own(entry: State) -> bool:
     """Whether somebody gave this to the host: no link-local address, and no neighbour that it came to know."""
     by_kernel = entry["what"] == "address" and entry["scope"] == SCOPE_LINK and entry["family"] == socket.AF_INET6
     return not by_kernel and entry.get("state") != _STALE
+
+
+def is_leased(entry: State) -> bool:
+    """Whether an address ends by itself, as one from DHCP does."""
+    return bool(entry["attrs"].get("IFA_CACHEINFO", {}).get("ifa_valid", _FOREVER) != _FOREVER)
 
 
 def address(link: str, text: str) -> State:

@@ -48,6 +48,7 @@ _LINK = (
 )
 _MTU_MIN = 68  # what IPv4 asks for (RFC 791), and the kernel's ETH_MIN_MTU
 _QUEUE_MAX = 2**32 - 1
+_MACS_MAX = 2000  # with many more, a link does not fit into the kernel's list of links, and is not in it
 _NAMES = [field.name for field in _LINK]
 _DATA = ("mode", "nopromisc", "bc_queue_len")  # what a message says of the kind
 _LAYER3 = ("addresses", "routes")
@@ -162,17 +163,15 @@ class MacvtapLinks(Resource):
             self._set_layer3(name, state)
 
     def _set_layer3(self, name: str, state: State) -> None:
-        entries = layer3.on_link(self._netlink.layer3(), name)
-        make: dict[str, tuple[t.Any, t.Any]] = {
-            "addresses": (layer3.address, layer3.addresses_of(entries)),
-            "routes": (layer3.route, layer3.subnets_of(entries)),
-        }
-        stale, fresh = [], []
-        for word, (entry, have) in make.items():
-            wanted = state.get(word, have)
-            stale += [entry(name, text) for text in have if text not in wanted]
-            fresh += [entry(name, text) for text in wanted if text not in have]
-        refused = self._netlink.batch([*layer3.deleted(stale), *layer3.added(fresh)])
+        """Addresses come before others go, since the kernel drops all routes with the last one, and secondaries too."""
+        before = layer3.on_link(self._netlink.layer3(), name)
+        have = {"addresses": layer3.addresses_of(before), "routes": layer3.subnets_of(before)}
+        wanted = {word: state.get(word, have[word]) for word in _LAYER3}
+        make = {"addresses": layer3.address, "routes": layer3.route}
+        stale = [make[word](name, text) for word in _LAYER3 for text in have[word] if text not in wanted[word]]
+        entries = [make[word](name, text) for word in _LAYER3 for text in wanted[word]]
+        steps = (layer3.added(entries[: len(wanted["addresses"])]), layer3.deleted(stale), layer3.added(entries))
+        refused = [text for requests in steps for text in self._netlink.batch(requests)]
         if refused:
             raise HostNetError(f"Cannot set the addresses and routes of {name}: {'; '.join(refused)}")
 
@@ -244,17 +243,21 @@ def _aim(desired: State, current: State | None, new_macvtap: State) -> State | N
     if desired["state"] == "absent":
         return None
     given = {
-        key: sorted(desired[key]) if isinstance(desired[key], list) else desired[key]
+        key: sorted({*desired[key]}) if isinstance(desired[key], list) else desired[key]
         for key in _NAMES
         if key in desired
     }
     if current is None or _is_other_link({**current, **given}, current):
         # made anew, it keeps what was asked for and nothing by chance
-        kept = {} if current is None else {key: current[key] for key in ("lower", *given) if key in current}
+        kept = (
+            {}
+            if current is None
+            else {key: current[key] for key in ("lower", "kind", "mode", *given) if key in current}
+        )
         goal = {**_NEW, **kept, **given}
         return {**(new_macvtap if goal["kind"] == "macvtap" else {}), **goal}
     goal = {**current, **given}
-    if goal["mode"] != "source" and "source_macs" not in given:  # the kernel forgets them by itself
+    if goal["mode"] != "source" and not given.get("source_macs"):  # the kernel forgets them by itself
         goal.pop("source_macs", None)
     return goal
 
@@ -266,6 +269,8 @@ def _is_other_link(wanted: State, have: State) -> bool:
 
 
 def _option_problems(wanted: State, have: State | None) -> Iterator[str]:
+    if len(wanted.get("source_macs", ())) > _MACS_MAX:
+        yield f"source_macs has {len(wanted['source_macs'])} addresses, and the kernel can list {_MACS_MAX} at most"
     if wanted.get("source_macs") and wanted["mode"] != "source":
         yield f"source_macs is for mode source, and this link is in mode {wanted['mode']}"
     if wanted.get("nopromisc") and wanted["mode"] != "passthru":
@@ -278,6 +283,8 @@ def _option_problems(wanted: State, have: State | None) -> Iterator[str]:
         yield "the kernel of this host does not know bc_queue_len (Linux 5.11 does); leave it out"
     if have and "addr_gen_mode" in wanted and "addr_gen_mode" not in have:
         yield "this host has no IPv6, so no addr_gen_mode; leave it out"
+    if wanted.get("routes") and not wanted["up"]:
+        yield "routes need the link up; leave them out, or set up: true"
     if wanted["kind"] == "macvtap" and any(wanted.get(word) for word in _LAYER3):
         yield "addresses and routes are the guest's on a macvtap; give them to a link of kind macvlan"
 
