@@ -236,7 +236,7 @@ class Netlink:
         self._do(f"create link {name}", Request("add", "link", message))
 
     def set_link(self, name: str, kind: str = "", **attributes: t.Any) -> None:
-        """Change a link: mac, mtu, up, allmulti, alias, master ("" for none), source_macs, data of its kind, and port."""
+        """Change a link: mac, mtu, up, allmulti, alias, master ("" for none), source_macs, data of its kind, port."""
         message = {"index": index_of(name), **link_request(kind, attributes)}
         self._do(f"change link {name}", Request("set", "link", message))
 
