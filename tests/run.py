@@ -141,6 +141,16 @@ def slowest(names: list[str]) -> list[tuple[float, str]]:
     return sorted(cases, reverse=True)[:10]
 
 
+def measured(names: list[str]) -> list[str]:
+    """What tests have measured besides passing."""
+    return [
+        f"{name}: {found.get('value')}"
+        for name in names
+        if (OUTPUT / f"{name}.xml").exists()
+        for found in ElementTree.parse(OUTPUT / f"{name}.xml").getroot().iter("property")
+    ]
+
+
 def main() -> int:
     names = sys.argv[1:] or list(SUITES)
     unknown = [name for name in names if name not in SUITES]
@@ -152,6 +162,7 @@ def main() -> int:
     print("\nslowest tests:")
     for seconds, name in slowest(names):
         print(f"{seconds:7.1f} s  {name}")
+    print("\nmeasured:", *measured(names), sep="\n    ")
     total = [sum(getattr(outcome, field) for outcome in outcomes) for field in ("passed", "failed", "skipped")]
     print("\n{} passed, {} failed, {} skipped".format(*total))
     return 1 if total[1] else 0

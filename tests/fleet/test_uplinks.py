@@ -109,10 +109,10 @@ class Session:
         self._thread.join()
 
 
-def test_one_ssh_session_through_the_uplink_as_it_moves_there_and_back(moving):
+def test_one_ssh_session_through_the_uplink_as_it_moves_there_and_back(moving, record_property):
     with Session() as session:
         assert moving.play("site", host("bridge")).code == 0
         assert place_of_the_address(moving) == "br-up0"
         assert moving.play("remove", host("bridge")).code == 0
-    print(f"the session heard nothing for {session.longest * 1000:.0f} ms at most")
+    record_property("measured", f"ssh session as its uplink moved: silent for {session.longest * 1000:.0f} ms at most")
     assert session.alive and session.longest < 2

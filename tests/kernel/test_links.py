@@ -201,7 +201,7 @@ def test_many_are_deleted_at_once(links):
     assert time.monotonic() - began < 60 * 0.019, "each link waited for the kernel's readers by itself"
 
 
-def test_the_mode_changes_under_traffic(links, topology):
+def test_the_mode_changes_under_traffic(links, topology, record_property):
     """A frame every millisecond from the lower interface's far end to the link, through four changes of its mode."""
     links({**LINK, "kind": "macvlan"})
     sh("ip addr add 10.5.0.1/24 dev m0")
@@ -231,7 +231,7 @@ def test_the_mode_changes_under_traffic(links, topology):
         with contextlib.suppress(TimeoutError):
             while inside.recv(2048):
                 received += 1
-    print(f"{received} of {len(sent)} frames arrived")
+    record_property("measured", f"mode of a link changed four times: {received} of {len(sent)} frames arrived")
     assert received == len(sent) > 20
 
 

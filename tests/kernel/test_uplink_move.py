@@ -258,7 +258,7 @@ class Conversation:
 
 
 @pytest.mark.parametrize("rp_filter", [0, 1], ids=["", "strict reverse path"])
-def test_one_tcp_connection_through_it_all(rp_filter, uplink, bridges):
+def test_one_tcp_connection_through_it_all(rp_filter, uplink, bridges, record_property):
     sh(f"sysctl -qw net.ipv4.conf.all.rp_filter={rp_filter}")
     try:
         with Conversation() as talk:
@@ -267,9 +267,10 @@ def test_one_tcp_connection_through_it_all(rp_filter, uplink, bridges):
     finally:
         sh("sysctl -qw net.ipv4.conf.all.rp_filter=0")
     switched = [round(move["milliseconds"], 1) for move in (*moved, *returned)]
-    print(
-        f"longest silence {talk.silence * 1000:.1f} ms (target {SILENCE * 1000:.0f}), longest round trip of TCP "
-        f"{talk.round_trip * 1000:.1f} ms; switched over in {switched} ms"
+    record_property(
+        "measured",
+        f"uplink moved there and back: silent for {talk.silence * 1000:.1f} ms at most (target {SILENCE * 1000:.0f}), TCP's "
+        f"longest round trip {talk.round_trip * 1000:.1f} ms, switched over in {switched} ms",
     )
     assert talk.silence < PATIENCE and talk.round_trip < PATIENCE
 
