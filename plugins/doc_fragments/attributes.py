@@ -49,6 +49,17 @@ requirements:
   - libvirt-python, packaged as C(python3-libvirt), with libvirt 7.7 or newer
 """
 
+    PENDING_BRIDGES = r"""
+options:
+  pending_bridges:
+    description:
+      - Bridges that an earlier task of the same run makes or removes. Check mode takes that for done, which it has not
+        been.
+    type: list
+    elements: str
+    default: []
+"""
+
     NETLINK = r"""
 options: {}
 requirements:

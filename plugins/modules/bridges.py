@@ -48,7 +48,6 @@ options:
         description:
           - With V(absent), whether the bridge is left alone unless this collection made it, which its alias tells.
         type: bool
-        default: false
       stp:
         description: Whether the bridge runs the spanning-tree protocol. New bridges do not.
         type: bool
@@ -111,20 +110,10 @@ options:
             description: Whether its frames go out untagged.
             type: bool
             default: false
-      ports:
-        description: Ports of the bridge.
-        type: list
-        elements: dict
-        suboptions:
-          name:
-            description: The interface that is the port.
-            type: str
-            required: true
-          state:
-            description: Whether it is a port of the bridge.
-            type: str
-            choices: [present, absent]
-            default: present
+      guest_ports:
+        description: What all taps of guests on the bridge are set to. A guest that starts later is not.
+        type: dict
+        suboptions: &flags
           hairpin:
             description:
               - Whether frames may go out of the port that they came in. It makes the bridge a reflective relay for
@@ -190,6 +179,21 @@ options:
           priority:
             description: The priority of the port for the spanning tree, from 0 to 63.
             type: int
+      ports:
+        description: Ports of the bridge.
+        type: list
+        elements: dict
+        suboptions:
+          <<: *flags
+          name:
+            description: The interface that is the port.
+            type: str
+            required: true
+          state:
+            description: Whether it is a port of the bridge.
+            type: str
+            choices: [present, absent]
+            default: present
           vlans:
             description:
               - The VLANs of the port. The list replaces what is there.
@@ -209,75 +213,6 @@ options:
                 description: Whether its frames go out untagged.
                 type: bool
                 default: false
-      guest_ports:
-        description: What all taps of guests on the bridge are set to. A guest that starts later is not.
-        type: dict
-        suboptions:
-          hairpin:
-            description:
-              - Whether frames may go out of the port that they came in. It makes the bridge a reflective relay for
-                VEPA hosts behind that port.
-            type: bool
-          isolated:
-            description:
-              - Whether the port is cut off from other isolated ports.
-            type: bool
-          learning:
-            description:
-              - Whether the bridge learns MAC addresses from the port.
-            type: bool
-          flood:
-            description:
-              - Whether the port gets unicast frames for addresses that the bridge does not know.
-            type: bool
-          mcast_flood:
-            description:
-              - Whether the port gets multicast frames that nobody has asked for.
-            type: bool
-          bcast_flood:
-            description:
-              - Whether the port gets broadcast frames.
-            type: bool
-          neigh_suppress:
-            description:
-              - Whether the bridge answers ARP and neighbour requests in the name of others.
-            type: bool
-          guard:
-            description:
-              - Whether the port goes down when a spanning-tree frame comes in (BPDU guard).
-            type: bool
-          root_block:
-            description:
-              - Whether the port may never lead to the root of the spanning tree.
-            type: bool
-          fast_leave:
-            description:
-              - Whether a multicast group is left at once when a leave message comes in.
-            type: bool
-          mcast_to_unicast:
-            description:
-              - Whether multicast goes to each subscriber as unicast.
-            type: bool
-          proxy_arp:
-            description:
-              - Whether the bridge answers ARP requests in the name of hosts behind other ports.
-            type: bool
-          locked:
-            description:
-              - Whether the port takes frames only from addresses that the bridge was told of (IEEE 802.1X). Needs
-                Linux 5.16.
-            type: bool
-          mab:
-            description:
-              - Whether a locked port lets the bridge know of unknown addresses (MAC authentication bypass). Needs
-                Linux 6.2.
-            type: bool
-          cost:
-            description: The path cost of the port for the spanning tree, from 1 to 65535.
-            type: int
-          priority:
-            description: The priority of the port for the spanning tree, from 0 to 63.
-            type: int
       hwmode:
         description:
           - The mode of the switch that a NIC with virtual functions has of its own. V(vepa) sends all frames between

@@ -280,7 +280,7 @@ options:
                     description: The last.
                     type: str
                     required: true
-                  lease:
+                  lease: &lease
                     description: How long a guest keeps an address.
                     type: dict
                     suboptions:
@@ -310,18 +310,7 @@ options:
                   id:
                     description: The guest's DHCPv6 unique identifier (DUID).
                     type: str
-                  lease:
-                    description: How long a guest keeps an address.
-                    type: dict
-                    suboptions:
-                      expiry:
-                        description: The number of units, V(0) for ever.
-                        type: int
-                        required: true
-                      unit:
-                        description: The unit. V(minutes) if left out.
-                        type: str
-                        choices: [seconds, minutes, hours]
+                  lease: *lease
               bootp:
                 description: What guests that boot from the network are told.
                 type: dict
@@ -362,7 +351,7 @@ options:
           trunk:
             description: Whether guests see the tags themselves. Always so with more than one tag.
             type: bool
-          tags:
+          tags: &tags
             description: The tags.
             type: list
             elements: dict
@@ -376,7 +365,7 @@ options:
                 description: Marks the VLAN of frames without a tag.
                 type: str
                 choices: [tagged, untagged]
-      virtualport:
+      virtualport: &virtualport
         description: How the port of a guest is made known to the switch.
         type: dict
         suboptions:
@@ -402,7 +391,7 @@ options:
           interfaceid:
             description: The interface, a UUID (V(openvswitch), V(midonet)).
             type: str
-      bandwidth:
+      bandwidth: &bandwidth
         description: Limits of traffic.
         type: dict
         suboptions:
@@ -460,76 +449,9 @@ options:
               trunk:
                 description: Whether guests see the tags themselves. Always so with more than one tag.
                 type: bool
-              tags:
-                description: The tags.
-                type: list
-                elements: dict
-                required: true
-                suboptions:
-                  id:
-                    description: The VLAN, from 1 to 4094.
-                    type: int
-                    required: true
-                  native_mode:
-                    description: Marks the VLAN of frames without a tag.
-                    type: str
-                    choices: [tagged, untagged]
-          virtualport:
-            description: How the port of a guest is made known to the switch.
-            type: dict
-            suboptions:
-              type:
-                description: The kind of switch.
-                type: str
-                choices: [802.1Qbg, 802.1Qbh, openvswitch, midonet]
-              managerid:
-                description: The VSI manager, from 1 to 255 (V(802.1Qbg)).
-                type: int
-              typeid:
-                description: The VSI type, up to 16777215 (V(802.1Qbg)).
-                type: int
-              typeidversion:
-                description: The version of the VSI type, up to 255 (V(802.1Qbg)).
-                type: int
-              instanceid:
-                description: The VSI instance, a UUID (V(802.1Qbg)).
-                type: str
-              profileid:
-                description: The port profile, at most 39 characters (V(802.1Qbh), V(openvswitch)).
-                type: str
-              interfaceid:
-                description: The interface, a UUID (V(openvswitch), V(midonet)).
-                type: str
-          bandwidth:
-            description: Limits of traffic.
-            type: dict
-            suboptions:
-              inbound:
-                description: Towards the guests.
-                type: dict
-                suboptions:
-                  average:
-                    description: In kilobytes a second.
-                    type: int
-                  peak:
-                    description: At most, in kilobytes a second.
-                    type: int
-                  burst:
-                    description: In kilobytes at peak speed.
-                    type: int
-              outbound:
-                description: From the guests.
-                type: dict
-                suboptions:
-                  average:
-                    description: In kilobytes a second.
-                    type: int
-                  peak:
-                    description: At most, in kilobytes a second.
-                    type: int
-                  burst:
-                    description: In kilobytes at peak speed.
-                    type: int
+              tags: *tags
+          virtualport: *virtualport
+          bandwidth: *bandwidth
           trust_guest_rx_filters:
             description:
               - Whether guests may change their MAC address and filters, which IPv6 and multicast over macvtap need.
@@ -550,13 +472,6 @@ options:
     type: str
     choices: ["false", when_unused, "true"]
     default: when_unused
-  pending_bridges:
-    description:
-      - Bridges that an earlier task of the same run makes or removes. Check mode takes that for done, which it has not
-        been.
-    type: list
-    elements: str
-    default: []
   exclusive:
     description:
       - Removes every libvirt network of the connection that O(networks) does not list, however it was made.
@@ -564,6 +479,7 @@ options:
     default: false
 extends_documentation_fragment:
   - kvm.hostnet.attributes
+  - kvm.hostnet.attributes.pending_bridges
   - kvm.hostnet.attributes.libvirt
 seealso:
   - module: kvm.hostnet.libvirt_networks_info

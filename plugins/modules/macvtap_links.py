@@ -96,15 +96,9 @@ options:
         the lower interface, kind and mode of the old one and what the task says, and nothing else of it.
     type: bool
     default: false
-  pending_bridges:
-    description:
-      - Bridges that an earlier task of the same run makes or removes. Check mode takes that for done, which it has not
-        been.
-    type: list
-    elements: str
-    default: []
 extends_documentation_fragment:
   - kvm.hostnet.attributes
+  - kvm.hostnet.attributes.pending_bridges
   - kvm.hostnet.attributes.netlink
 seealso:
   - module: kvm.hostnet.libvirt_networks

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.errors import HostNetError
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.bridge_rules import Rules
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.bridges import Bridges
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.macvtap_links import MacvtapLinks
 
 
@@ -37,6 +38,38 @@ def test_ports(port, sentence):
     for item in ({"uplink": port}, {"ports": [{"name": port, "state": "present"}]}):
         desired = {"br0": {"name": "br0", "state": "present", **item}}
         assert rules.problems(desired, {"br0": {**bridge, "ports": {port: {}}}}) == ([sentence] if sentence else [])
+
+
+@pytest.mark.parametrize(
+    ("item", "sentence"),
+    [
+        ({}, None),
+        ({"stp": True}, "eth1: hwmode is for the switch in a NIC, and takes no other option of a bridge"),
+    ],
+)
+def test_the_switch_of_a_nic(item, sentence):
+    params = {"bridges": [{"name": "eth1", "hwmode": "vepa", "state": "present", **item}]}
+    rules = Rules(LINKS, {"eth1": {"hwmode": "veb"}}, {}, {}, {}, set())
+    assert rules.problems(Bridges.request(params), {"eth1": {"hwmode": "vepa"}}) == ([sentence] if sentence else [])
+
+
+@pytest.mark.parametrize(
+    ("vlans", "sentence"),
+    [
+        ([{"vid": "10", "pvid": True}, {"vid": "20-22"}], None),
+        (
+            [{"vid": "10-12", "pvid": True}],
+            "More than one VLAN of port eth1 is its pvid; untagged frames belong to one",
+        ),
+        ([{"vid": "10-12"}, {"vid": "11"}], "VLAN 11 of port eth1 is listed twice; keep one of them"),
+    ],
+)
+def test_vlans(vlans, sentence):
+    params = {"bridges": [{"name": "br0", "ports": [{"name": "eth1", "vlans": vlans}]}]}
+    nothing = {name: [] for name in LINKS}
+    rules = Rules(LINKS, {"br0": {"ports": {"eth1": {}}, "layer3": []}}, nothing, nothing, {}, set())
+    goal = {"br0": {"ports": {"eth1": {}}}}
+    assert rules.problems(Bridges.request(params), goal) == ([sentence] if sentence else [])
 
 
 @pytest.mark.parametrize(

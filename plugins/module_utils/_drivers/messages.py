@@ -23,11 +23,11 @@ _AF_BRIDGE = 7  # linux/socket.h
 _PVID, _UNTAGGED, _SELF = 2, 4, 2  # linux/if_bridge.h
 _PROTO_KERNEL = 2  # linux/rtnetlink.h: a route that the kernel makes for an address
 _CLONED, _RTNH_F_ONLINK = 0x200, 4
-_FOREVER = 0xFFFFFFFF
+FOREVER = 0xFFFFFFFF
 _IFA_STATE = 0xFF & ~0x10  # linux/if_addr.h: flags that tell of detection and lifetime, not what was asked for
 _IFA_F_NODAD = 0x02
-_NUD_PERMANENT, _NUD_NOARP, _NUD_STALE, _NUD_LIVE = 0x80, 0x40, 0x04, 0x02 | 0x04 | 0x08 | 0x10  # linux/neighbour.h
-_UNICAST = 1  # linux/rtnetlink.h
+_NUD_PERMANENT, _NUD_NOARP, NUD_STALE, _NUD_LIVE = 0x80, 0x40, 0x04, 0x02 | 0x04 | 0x08 | 0x10  # linux/neighbour.h
+UNICAST = 1  # linux/rtnetlink.h
 _FIB_RULE_INVERT = 0x02  # linux/fib_rules.h
 _IFA_F_NOPREFIXROUTE = 0x200
 _LINK_ATTRIBUTES = {"mac": "IFLA_ADDRESS", "mtu": "IFLA_MTU", "alias": "IFLA_IFALIAS", "namespace": "IFLA_NET_NS_FD"}
@@ -181,15 +181,15 @@ def _clean_address(entry: Message) -> list[Message]:
     attrs["IFA_FLAGS"] = int(attrs.get("IFA_FLAGS") or entry["flags"]) & ~_IFA_STATE | _IFA_F_NODAD
     entry["flags"] = attrs["IFA_FLAGS"] & 0xFF
     life = attrs.pop("IFA_CACHEINFO", {})
-    preferred, valid = life.get("ifa_preferred", life.get("ifa_prefered", _FOREVER)), life.get("ifa_valid", _FOREVER)
-    if (preferred, valid) != (_FOREVER, _FOREVER):
+    preferred, valid = life.get("ifa_preferred", life.get("ifa_prefered", FOREVER)), life.get("ifa_valid", FOREVER)
+    if (preferred, valid) != (FOREVER, FOREVER):
         attrs["IFA_CACHEINFO"] = life
     return [{**entry, "attrs": attrs}]
 
 
 def _clean_route(entry: Message) -> list[Message]:
     attrs = entry["attrs"]
-    if entry["flags"] & _CLONED or (entry["proto"] == _PROTO_KERNEL and entry["type"] != _UNICAST):
+    if entry["flags"] & _CLONED or (entry["proto"] == _PROTO_KERNEL and entry["type"] != UNICAST):
         return []
     entry["flags"] &= _RTNH_F_ONLINK
     for hop in attrs.get("RTA_MULTIPATH", ()):
@@ -221,7 +221,7 @@ def _clean_neighbour(entry: Message) -> list[Message]:
         return []
     if ipaddress.ip_address(attrs["NDA_DST"]).is_multicast:  # the kernel's own
         return []
-    entry["state"] = given or _NUD_STALE
+    entry["state"] = given or NUD_STALE
     entry["attrs"] = {name: entry["attrs"][name] for name in ("NDA_DST", "NDA_LLADDR")}
     return [entry]
 

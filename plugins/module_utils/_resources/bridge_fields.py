@@ -73,7 +73,7 @@ OWN_ALIAS = "made by kvm.hostnet"  # IFLA_IFALIAS of a bridge that this collecti
 BRIDGE = (
     Field("name", required=True, canonical=canonical.link_name),
     Field("state", choices=("present", "absent"), default="present"),
-    Field("only_own", type="bool", default=False),
+    Field("only_own", type="bool"),
     Field("uplink", canonical=canonical.link_name),
     *OWN,
     VLANS,

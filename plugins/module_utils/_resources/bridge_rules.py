@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._drivers.messages import MACVLAN_KINDS
-from .bridge_fields import OWN_ALIAS
+from .bridge_fields import OWN_ALIAS, expanded
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ _BRIDGE_RANGES: dict[str, tuple[float, float]] = {
 _PORT_RANGES: dict[str, tuple[float, float]] = {"cost": (1, 65535), "priority": (0, 63)}
 _RESTRICTED = 0x7  # BR_GROUPFWD_RESTRICTED
 _STP_DELAYS = (2.0, 30.0)  # seconds, IEEE 802.1D
-_FLAGS_ONLY = {"only_own", "name", "state", "ports", "guest_ports"}
+_FLAGS_ONLY = {"name", "state", "ports", "guest_ports"}
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Rules:
         if unknown:
             yield f"The kernel of this host does not know {', '.join(unknown)} of port {port['name']}; leave that out"
         yield from _outside(f"Port {port['name']} of bridge {bridge}", port, _PORT_RANGES)
-        yield from _vlan_problems(f"port {port['name']}", port.get("vlans", []))
+        yield from _vlan_problems(f"port {port['name']}", expanded(port.get("vlans", [])))
 
     def _shared(self, goal: State) -> Iterator[str]:
         """A link is a port of one bridge only."""
@@ -193,5 +193,8 @@ def _option_problems(name: str, item: State, goal: State) -> Iterator[str]:
 
 
 def _vlan_problems(owner: str, vlans: list[State]) -> Iterator[str]:
+    listed = [vlan["vid"] for vlan in vlans]
+    for vid in sorted({vid for vid in listed if listed.count(vid) > 1}):
+        yield f"VLAN {vid} of {owner} is listed twice; keep one of them"
     if sum(1 for vlan in vlans if vlan["pvid"]) > 1:
         yield f"More than one VLAN of {owner} is its pvid; untagged frames belong to one"

@@ -253,13 +253,12 @@ class Bridges(Resource):
         self._moves.append({"uplink": uplink, "bridge": None, "milliseconds": round(took * 1000, 3)})
 
     def _set_vlans(self, name: str, state: State) -> None:
-        of_bridge = self._links.get(name, {}).get("kind") == "bridge" or state["of_bridge"]
         have = self._netlink.vlans().get(name, [])
         stale = [vlan for vlan in have if vlan not in state["vlans"]]
         fresh = [vlan for vlan in state["vlans"] if vlan not in have]
         for verb, vlans in (("delete", stale), ("add", fresh)):
             if vlans:
-                self._netlink.set_vlans(name, verb, vlans, of_bridge=of_bridge)
+                self._netlink.set_vlans(name, verb, vlans, of_bridge=state["of_bridge"])
 
     def report(self, goal: State, before: State) -> State:
         moving = [(name, wanted["uplink"]) for name, wanted in goal.items() if wanted and wanted.get("uplink")]

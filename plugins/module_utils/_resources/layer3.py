@@ -11,6 +11,7 @@ import json
 import socket
 import typing as t
 
+from .._drivers.messages import FOREVER, NUD_STALE, UNICAST
 from .._drivers.netlink import Request
 
 if t.TYPE_CHECKING:
@@ -18,9 +19,8 @@ if t.TYPE_CHECKING:
 
     from .._core.field import State
 
-SCOPE_UNIVERSE, SCOPE_LINK = 0, 253  # linux/rtnetlink.h
-_TABLE_MAIN, _PROTO_STATIC, _UNICAST = 254, 4, 1
-_FOREVER = 0xFFFFFFFF
+_UNIVERSE, _LINK = 0, 253  # linux/rtnetlink.h
+_TABLE_MAIN, _PROTO_STATIC = 254, 4
 _SEG6 = 5  # LWTUNNEL_ENCAP_SEG6, linux/lwtunnel.h
 _LINK_WORDS = ("RTA_OIF", "FRA_IIFNAME", "FRA_OIFNAME")
 _LABEL_MAX = 15  # IFNAMSIZ - 1
@@ -61,10 +61,7 @@ def _moved(entry: State, source: str, target: str) -> State:
 
 def lasting(entries: Iterable[State]) -> set[str]:
     """What two states of a host can be compared by: entries without those that the kernel learns and forgets."""
-    return {json.dumps(_lasting(entry), sort_keys=True) for entry in entries if entry.get("state") != _STALE}
-
-
-_STALE = 0x04  # NUD_STALE, linux/neighbour.h
+    return {json.dumps(_lasting(entry), sort_keys=True) for entry in entries if entry.get("state") != NUD_STALE}
 
 
 def _lasting(entry: State) -> State:
@@ -128,13 +125,13 @@ def told(entry: State) -> str:
 
 def is_own(entry: State) -> bool:
     """Whether somebody gave this to the host: no link-local address, and no neighbour that it came to know."""
-    by_kernel = entry["what"] == "address" and entry["scope"] == SCOPE_LINK and entry["family"] == socket.AF_INET6
-    return not by_kernel and entry.get("state") != _STALE
+    by_kernel = entry["what"] == "address" and entry["scope"] == _LINK and entry["family"] == socket.AF_INET6
+    return not by_kernel and entry.get("state") != NUD_STALE
 
 
 def is_leased(entry: State) -> bool:
     """Whether an address ends by itself, as one from DHCP does."""
-    return bool(entry["attrs"].get("IFA_CACHEINFO", {}).get("ifa_valid", _FOREVER) != _FOREVER)
+    return bool(entry["attrs"].get("IFA_CACHEINFO", {}).get("ifa_valid", FOREVER) != FOREVER)
 
 
 def address(link: str, text: str) -> State:
@@ -145,7 +142,7 @@ def address(link: str, text: str) -> State:
         "what": "address",
         **_family(own),
         "prefixlen": own.network.prefixlen,
-        "scope": SCOPE_UNIVERSE,
+        "scope": _UNIVERSE,
         "link": link,
         "attrs": attrs,
     }
@@ -154,13 +151,13 @@ def address(link: str, text: str) -> State:
 def route(link: str, text: str) -> State:
     """The entry of a route to a subnet right on a link."""
     subnet = ipaddress.ip_network(text)
-    scope = SCOPE_LINK if subnet.version == 4 else SCOPE_UNIVERSE
+    scope = _LINK if subnet.version == 4 else _UNIVERSE
     fields = {
         "dst_len": subnet.prefixlen,
         "table": _TABLE_MAIN,
         "proto": _PROTO_STATIC,
         "scope": scope,
-        "type": _UNICAST,
+        "type": UNICAST,
     }
     return {
         "what": "route",
@@ -176,7 +173,7 @@ def _family(value: t.Any) -> State:
 
 def addresses_of(entries: Iterable[State]) -> list[str]:
     """The addresses of global scope, with their prefixes."""
-    return sorted(told(entry) for entry in entries if entry["what"] == "address" and entry["scope"] == SCOPE_UNIVERSE)
+    return sorted(told(entry) for entry in entries if entry["what"] == "address" and entry["scope"] == _UNIVERSE)
 
 
 def subnets_of(entries: Iterable[State]) -> list[str]:
