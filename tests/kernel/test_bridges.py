@@ -127,6 +127,7 @@ def test_a_bridge_of_libvirts_is_left_to_libvirt(bridges, networks):
         ({"name": "br0", "stp": True, "forward_delay": 1.0}, "forward_delay 1 has to be from 2 to 30 seconds with STP"),
         ({"name": "br0", "forward_delay": 31.0}, "Bridge br0: forward_delay 31 has to be from 0 to 30 seconds"),
         ({"name": "br0", "mtu": 9}, "Bridge br0: mtu 9 has to be from 68 to 65535"),
+        ({"name": "br0", "mtu": 9000, "uplink": "p0"}, "Bridge br0: mtu 9000 is more than the 1500 of its uplink p0; raise that"),
         ({"name": "br0", "hello_time": 0.5}, "Bridge br0: hello_time 0.5 has to be from 1 to 10"),
         ({"name": "br0", "max_age": 41.0}, "Bridge br0: max_age 41 has to be from 6 to 40"),
         ({"name": "br0", "ageing_time": float("nan")}, "bridges[br0].ageing_time: nan is no number of seconds that a bridge could"),

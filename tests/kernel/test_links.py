@@ -85,6 +85,7 @@ def test_what_cannot_be_changed_in_place_is_made_anew_when_allowed(edit, links):
         ({"lower": "e0", "mac": "52:54:00:00:00:01"}, "Link m1: m0 on e0 has the same MAC address 52:54:00:00:00:01"),
         ({"lower": "e0", "source_macs": ["52:54:00:00:00:02"]}, "Link m1: source_macs is for mode source, and this link is in mode vepa"),
         ({"lower": "e0", "nopromisc": True}, "Link m1: nopromisc is for mode passthru, and this link is in mode vepa"),
+        ({"lower": "e0", "addr_gen_mode": "stable_secret"}, "Link m1: addr_gen_mode stable_secret needs a secret; set net.ipv6"),
         ({"lower": "e0", "bc_queue_len": -1}, "Link m1: bc_queue_len -1 has to be from 0 to 4294967295 frames"),
         ({"lower": "e0", "addresses": ["192.0.2.1/32"]}, "Link m1: addresses and routes are the guest's on a macvtap; give them to"),
         ({"lower": "e0", "addresses": ["192.0.2.1"]}, '"192.0.2.1" is not an address with its prefix, such as 192.0.2.1/32'),

@@ -99,6 +99,10 @@ class Rules:
             return
         yield from _option_problems(name, item, goal)
         yield from _outside(f"The guests' ports of bridge {name}", item.get("guest_ports", {}), _PORT_RANGES)
+        uplink = item.get("uplink", "")
+        most = self.links.get(uplink, {}).get("mtu", 0)
+        if item.get("mtu", 0) > most > 0:
+            yield f"Bridge {name}: mtu {item['mtu']} is more than the {most} of its uplink {uplink}; raise that first"
         ports = item.get("ports", [])
         listed = [port["name"] for port in ports]
         for port in sorted({name for name in listed if listed.count(name) > 1}):

@@ -209,6 +209,9 @@ class MacvtapLinks(Resource):
         again = have is not None and _is_other_link(wanted, have)
         if again and not self._allow_recreate:
             yield "this change needs the link made anew, which cuts off its user; set allow_recreate to allow it"
+        secrets = (self._sysfs.setting(link, "ipv6", "stable_secret") for link in (name, "default"))
+        if wanted.get("addr_gen_mode") == "stable_secret" and not any(secrets):
+            yield "addr_gen_mode stable_secret needs a secret; set net.ipv6.conf.default.stable_secret first"
         yield from _option_problems(wanted, None if again else have)
 
     def _lower_problems(self, lower: str, wanted: State) -> Iterator[str]:
