@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.errors import HostNetError
+from ansible_collections.kvm.hostnet.plugins.module_utils._drivers.netlink import Netlink
 
 from .conftest import sh
 
@@ -124,6 +125,19 @@ def test_everything_goes_over_and_comes_back(uplink, bridges):
     assert sh("cat /sys/class/net/br0/address") == sh("cat /sys/class/net/e0/address")
     assert bridges(ABSENT)["steps"] == ["return e0", "delete br0"]
     assert above("e0") == before
+
+
+def test_a_bridge_that_the_kernel_calls_without_a_carrier_late_loses_no_neighbours(uplink, bridges, monkeypatch):
+    before, batch = above("e0"), Netlink.batch
+
+    def late(link, requests):
+        if requests[0].what == "link":
+            time.sleep(1.2)  # the kernel tells of carriers at most once a second, and drops neighbours without one
+        return batch(link, requests)
+
+    monkeypatch.setattr(Netlink, "batch", late)
+    bridges(BRIDGE)
+    assert above("br0") == before
 
 
 def test_a_lease_is_told(uplink, bridges):

@@ -73,7 +73,7 @@ def test_each_is_added_after_what_it_rests_on_and_deleted_before():
 def test_what_the_kernel_knows_by_itself_does_not_count():
     assert [layer3.is_own(entry) for entry in (ADDRESS, LINK_LOCAL, STATIC, LEARNED)] == [True, False, True, False]
     leased = {**ADDRESS, "attrs": {**ADDRESS["attrs"], "IFA_CACHEINFO": {"ifa_valid": 7}}}
-    assert layer3.lasting([ADDRESS, LEARNED]) == layer3.lasting([leased])
+    assert layer3.missing([ADDRESS, LEARNED], [leased]) == [LEARNED]
 
 
 @pytest.mark.parametrize("attribute", ["RTA_NH_ID", "UNKNOWN"])

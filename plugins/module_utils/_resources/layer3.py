@@ -59,14 +59,15 @@ def _moved(entry: State, source: str, target: str) -> State:
     return {**entry, "attrs": attrs, **({"link": name(entry["link"])} if "link" in entry else {})}
 
 
-def lasting(entries: Iterable[State]) -> set[str]:
-    """What two states of a host can be compared by: entries without those that the kernel learns and forgets."""
-    return {json.dumps(_lasting(entry), sort_keys=True) for entry in entries if entry.get("state") != NUD_STALE}
+def missing(entries: Iterable[State], there: Iterable[State]) -> list[State]:
+    """The entries that are not there; the time that an address or a route has left makes no difference."""
+    known = {_lasting(entry) for entry in there}
+    return [entry for entry in entries if _lasting(entry) not in known]
 
 
-def _lasting(entry: State) -> State:
+def _lasting(entry: State) -> str:
     attrs = {name: value for name, value in entry["attrs"].items() if name not in ("IFA_CACHEINFO", "RTA_EXPIRES")}
-    return {**entry, "attrs": attrs}
+    return json.dumps({**entry, "attrs": attrs}, sort_keys=True)
 
 
 def added(entries: Iterable[State]) -> list[Request]:

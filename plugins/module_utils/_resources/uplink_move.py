@@ -51,13 +51,20 @@ class Move:
         mine = layer3.on_link(before, self._source)
         goal = layer3.moved(mine, self._source, self._target)
         with restorer.armed(lambda: self._restore(before, master), _DEADLINE):
-            self._demand(self._netlink.batch(layer3.added(goal)))
+            ahead, with_it = self._plan(self._bridge, goal, mine)
+            self._demand(self._netlink.batch(ahead))
             began = time.monotonic()
-            refused = self._netlink.batch([self._master(self._bridge), *layer3.deleted(mine)])
+            refused = self._netlink.batch(with_it)
             took = time.monotonic() - began
             self._demand(refused)
             self._verify(goal)
         return took
+
+    def _plan(self, master: str, fresh: list[State], stale: list[State]) -> tuple[list[Request], list[Request]]:
+        """What is done ahead, and the switch-over: neighbours in it, as a bridge without a carrier may drop them."""
+        ahead = [entry for entry in fresh if entry["what"] != "neighbour"]
+        neighbours = [entry for entry in fresh if entry["what"] == "neighbour"]
+        return layer3.added(ahead), [self._master(master), *layer3.added(neighbours), *layer3.deleted(stale)]
 
     def _master(self, name: str) -> Request:
         message = {"index": index_of(self._uplink), "attrs": {"IFLA_MASTER": index_of(name) if name else 0}}
@@ -72,10 +79,13 @@ class Move:
 
     def _verify(self, goal: list[State]) -> None:
         now = self._netlink.layer3()
-        lost = layer3.lasting(filter(layer3.is_own, goal)) - layer3.lasting(layer3.on_link(now, self._target))
-        left = [entry for entry in layer3.on_link(now, self._source) if layer3.is_own(entry)]
+        lost = layer3.missing(filter(layer3.is_own, goal), layer3.on_link(now, self._target))
+        left = filter(layer3.is_own, layer3.on_link(now, self._source))
         self._demand(
-            [*(f"{entry} did not arrive" for entry in lost), *(f"{layer3.told(entry)} stayed" for entry in left)]
+            [
+                *(f"{layer3.told(entry)} did not arrive" for entry in lost),
+                *(f"{layer3.told(entry)} stayed" for entry in left),
+            ]
         )
 
     def _copy_settings(self) -> None:
@@ -92,7 +102,7 @@ class Move:
             stale, fresh = [], []
             for name in (self._source, self._target):
                 was, have = layer3.on_link(before, name), layer3.on_link(now, name)
-                fresh += [entry for entry in was if not layer3.lasting([entry]) & layer3.lasting(have)]
-                stale += [entry for entry in have if not layer3.lasting([entry]) & layer3.lasting(was)]
-            link.batch(layer3.added(fresh))
-            link.batch([self._master(master), *layer3.deleted(stale)])
+                fresh += layer3.missing(was, have)
+                stale += layer3.missing(have, was)
+            for requests in self._plan(master, fresh, stale):
+                link.batch(requests)
