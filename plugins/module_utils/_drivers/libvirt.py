@@ -68,6 +68,12 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
+def _schema_reason(error: Exception) -> str:
+    """Of an error of the schema, the second line says what it is."""
+    lines = str(error).strip().splitlines()
+    return lines[min(1, len(lines) - 1)]
+
+
 class Libvirt:
     """One connection."""
 
@@ -145,10 +151,8 @@ class Libvirt:
                     flags = libvirt.VIR_NETWORK_DEFINE_VALIDATE
                     scratch.networkDefineXMLFlags(document, flags).undefine()
                 except libvirt.libvirtError as error:
-                    lines = str(error).strip().splitlines()  # of a schema error, the second line says what it is
-                    reason = lines[min(1, len(lines) - 1)]
                     raise LibvirtError(
-                        f"Nothing was changed. libvirt does not take network {name}: {reason}"
+                        f"Nothing was changed. libvirt does not take network {name}: {_schema_reason(error)}"
                     ) from error
         finally:
             scratch.close()
@@ -213,6 +217,90 @@ class Libvirt:
     def autostart_network(self, name: str, *, wanted: bool) -> None:
         with _errors(f"set autostart of network {name}"):
             self._handle.networkLookupByName(name).setAutostart(wanted)
+
+    def network(self, name: str) -> dict[str, t.Any] | None:
+        """One network's document, the live one if it is `active`; None where there is no such network."""
+        with _errors(f"read network {name}"):
+            for network in self._handle.listAllNetworks():
+                if network.name() == name:
+                    return {"document": network.XMLDesc(0), "active": bool(network.isActive())}
+        return None
+
+    def domains(self, names: t.Collection[str] = ()) -> dict[str, dict[str, t.Any]]:
+        """The `uuid` and documents (`persistent`, `live`; None where there is none) of the named domains, or of all."""
+        with _errors("list the domains"):
+            everything = {domain.name(): domain for domain in self._handle.listAllDomains()}
+            active = self._domains_with(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+            persistent = self._domains_with(libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT)
+            return {
+                name: {
+                    "uuid": domain.UUIDString(),
+                    "persistent": domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) if name in persistent else None,
+                    "live": domain.XMLDesc(0) if name in active else None,
+                }
+                for name, domain in everything.items()
+                if not names or name in names
+            }
+
+    def domain_names(self) -> list[str]:
+        with _errors("list the domains"):
+            return sorted(domain.name() for domain in self._handle.listAllDomains())
+
+    def _domains_with(self, flag: int) -> set[str]:
+        return {domain.name() for domain in self._handle.listAllDomains(flag)}
+
+    def filters(self) -> list[str]:
+        """The names of the network filters."""
+        with _errors("list the network filters"):
+            return sorted(found.name() for found in self._handle.listAllNWFilters())
+
+    def change_interface(self, verb: str, name: str, document: str, *, live: bool) -> None:
+        """Attach, update or detach an interface, in the running domain or in the persistent one.
+
+        That a detached interface has left a running guest is for the caller to see.
+        """
+        where = "running" if live else "persistent"
+        with _errors(f"{verb} an interface of the {where} domain {name}"):
+            domain = self._handle.lookupByName(name)
+            flag = libvirt.VIR_DOMAIN_AFFECT_LIVE if live else libvirt.VIR_DOMAIN_AFFECT_CONFIG
+            call = getattr(domain, f"{verb}DeviceFlags")
+            try:
+                call(document, flag)
+            except libvirt.libvirtError as error:
+                if verb != "detach" or "in the process of unplug" not in str(error):
+                    raise
+
+    def validate_interfaces(self, documents: dict[str, list[str]]) -> None:
+        """Hold interfaces, by domain, against libvirt's schema without showing them to the host's daemon."""
+        with _errors("open libvirt's test driver"):
+            scratch = libvirt.open("test:///default")
+        try:
+            for name, interfaces in documents.items():
+                domain = _TEST_DOMAIN.format(interfaces="".join(interfaces))
+                try:
+                    scratch.defineXMLFlags(domain, libvirt.VIR_DOMAIN_DEFINE_VALIDATE).undefine()
+                except libvirt.libvirtError as error:
+                    raise LibvirtError(
+                        f"Nothing was changed. libvirt does not take an interface of domain {name}: "
+                        f"{_schema_reason(error)}"
+                    ) from error
+        finally:
+            scratch.close()
+
+    def interface_addresses(self, name: str, source: str) -> dict[str, list[str]]:
+        """The addresses with prefixes of a running domain, by MAC address; source: lease, agent or arp."""
+        with _errors(f"ask for the addresses of domain {name} by {source}"):
+            flag = getattr(libvirt, f"VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_{source.upper()}")
+            found = self._handle.lookupByName(name).interfaceAddresses(flag)
+        told: dict[str, list[str]] = {}
+        for link in found.values():
+            given = [f"{address['addr']}/{address['prefix']}" for address in link["addrs"] or ()]
+            told.setdefault(link["hwaddr"].lower(), []).extend(given)
+        return told
+
+
+_TEST_DOMAIN = """<domain type="test"><name>checked</name><memory>1024</memory><os><type>hvm</type></os>
+<devices>{interfaces}</devices></domain>"""
 
 
 def _get(node: ElementTree.Element, path: str, attribute: str) -> str | None:

@@ -24,12 +24,17 @@ class Sysfs:
 
     def __init__(self, root: str = "/") -> None:
         self._links = Path(root, "sys/class/net")
+        self._pci = Path(root, "sys/bus/pci/devices")
         self._settings = Path(root, "proc/sys/net")
         self._routes = Path(root, "proc/net/route")
         self._routes6 = Path(root, "proc/net/ipv6_route")
 
     def links(self) -> list[str]:
         return sorted(path.name for path in self._links.iterdir() if (path / "ifindex").exists())
+
+    def has_pci(self, address: str) -> bool:
+        """Whether there is a PCI function of this address."""
+        return (self._pci / address).exists()
 
     def attribute(self, link: str, name: str) -> str | None:
         """One attribute of a link, such as `address` or `brport/state`; None where it has none."""
@@ -88,7 +93,8 @@ class Sysfs:
             if state.strip() != "0":
                 stp.write_text("0")
             for link in links:
-                self._add_port(bridge, link)
+                if self.master(link) != ("bridge", bridge):
+                    self._add_port(bridge, link)
                 (self._links / link / "brport/isolated").write_text(str(int(isolated)))
             if state.strip() != "0":
                 stp.write_text(state)

@@ -143,12 +143,12 @@ _ROUTE = (
     Field("gateway", wire="@gateway", required=True, canonical=canonical.address),
     Field("metric", type="int", wire="@metric", implied=1),
 )
-_LIMIT = (
+LIMIT = (
     Field("average", type="int", wire="@average"),
     Field("peak", type="int", wire="@peak"),
     Field("burst", type="int", wire="@burst"),
 )
-_PORT_SETTINGS = (
+PORT_SETTINGS = (
     Field(
         "vlan",
         type="dict",
@@ -187,8 +187,8 @@ _PORT_SETTINGS = (
         type="dict",
         wire="bandwidth",
         fields=(
-            Field("inbound", type="dict", wire="inbound", fields=_LIMIT),
-            Field("outbound", type="dict", wire="outbound", fields=_LIMIT),
+            Field("inbound", type="dict", wire="inbound", fields=LIMIT),
+            Field("outbound", type="dict", wire="outbound", fields=LIMIT),
         ),
     ),
     Field("trust_guest_rx_filters", type="bool", wire="@trustGuestRxFilters", implied=False),
@@ -206,7 +206,7 @@ DOCUMENT = (
     Field("dns", type="dict", wire="dns", fields=_DNS),
     Field("ips", type="list", wire="ip", fields=_IP, key="address"),
     Field("routes", type="list", wire="route", fields=_ROUTE, key=("address", "prefix"), unordered=True),
-    *_PORT_SETTINGS,
+    *PORT_SETTINGS,
     Field("isolated", type="bool", wire="port/@isolated", implied=False),
     Field(
         "portgroups",
@@ -217,7 +217,7 @@ DOCUMENT = (
         fields=(
             Field("name", wire="@name", required=True),
             Field("default", type="bool", wire="@default", implied=False),
-            *_PORT_SETTINGS,
+            *PORT_SETTINGS,
         ),
     ),
     Field("dnsmasq_options", type="list", wire="dnsmasq_options/option/@value"),

@@ -12,6 +12,7 @@ import typing as t
 from .._core import canonical
 from .network_document import HOST_BRIDGE, HOSTDEV, MISPLACED, OWN_BRIDGE, UPLINK, place
 from .network_fields import ROUTED_MODES
+from .port_rules import port_problems
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,16 +26,7 @@ SINCE = {
     "domain.register": (10, 1),
     "dns.forwarders.port": (12, 0),
 }
-QBG, QBH = ("managerid", "typeid", "typeidversion", "instanceid"), ("profileid",)
-PARAMETERS = {
-    "802.1Qbg": QBG,
-    "802.1Qbh": QBH,
-    "openvswitch": ("profileid", "interfaceid"),
-    "midonet": ("interfaceid",),
-}
-LIMITS = {"managerid": (1, 255), "typeid": (0, 0xFFFFFF), "typeidversion": (0, 255)}
 _RANGE_MAX = 65535  # libvirt's virSocketAddrGetRange
-PROFILE_MAX = 39  # libvirt's LIBVIRT_IFLA_VF_PORT_PROFILE_MAX, less its end
 
 
 def problems(state: State, version: tuple[int, int]) -> Iterator[str]:
@@ -59,7 +51,7 @@ def problems(state: State, version: tuple[int, int]) -> Iterator[str]:
         ("", state),
         *((f"portgroup {group['name']}: ", group) for group in state.get("portgroups", ())),
     ):
-        for text in (*_virtualport_problems(holder.get("virtualport", {})), *_vlan_problems(holder.get("vlan", {}))):
+        for text in port_problems(holder):
             yield prefix + text
 
 
@@ -192,22 +184,3 @@ def _host_problems(ip: State, subnet: t.Any) -> Iterator[str]:
         given = [host[what] for host in hosts if what in host]
         for value in sorted({value for value in given if given.count(value) > 1}):
             yield f"{given.count(value)} DHCP hosts have the same {what} {value}"
-
-
-def _virtualport_problems(port: State) -> Iterator[str]:
-    kind = port.get("type")
-    for name in sorted(port.keys() - {"type"}):
-        if kind and name not in PARAMETERS[kind]:
-            yield f"virtualport.{name} does not go with type {kind}, which knows {', '.join(PARAMETERS[kind])}"
-    for name, (least, most) in LIMITS.items():
-        if name in port and not least <= port[name] <= most:
-            reserved = " (0 is reserved)" if least else ""
-            yield f"virtualport.{name} is {port[name]}, and has to be from {least} to {most}{reserved}"
-    if len(port.get("profileid", "")) > PROFILE_MAX:
-        yield f"virtualport.profileid is too long; it takes {PROFILE_MAX} characters"
-
-
-def _vlan_problems(vlan: State) -> Iterator[str]:
-    for tag in vlan.get("tags", ()):
-        if not 1 <= tag["id"] <= 4094:
-            yield f"vlan tag {tag['id']} has to be from 1 to 4094 (IEEE 802.1Q reserves 0 and 4095)"

@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Converges the interfaces of guests: what is persistent, what is live, and what the host has made of it.
+
+This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from contextlib import contextmanager
+
+from .._core.errors import HostNetError
+from .._core.field import Field
+from .._core.resource import Resource
+from .._core.state import Step, differences
+from .._drivers.libvirt import connection
+from .._drivers.sysfs import Sysfs
+from . import interface_document as document
+from .interface_changes import inherited, obstacles, place_in
+from .interface_fields import INTERFACE
+from .interface_host import repair
+from .interface_identity import identify, seeded_interfaceid
+from .interface_reader import Reader
+from .interface_validation import Validation
+from .network_fields import URI
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .._core.field import State
+    from .._drivers.libvirt import Libvirt
+
+HALVES = ("live", "persistent")  # in this order, since a running guest may have room in other slots than it will have
+_ORDER = ("repair", "detach", "update", "replug", "attach")
+
+
+class Target(t.NamedTuple):
+    """What a step is about."""
+
+    domain: str
+    key: str
+    state: State  #: of the interface, or of its ailment
+
+
+class DomainInterfaces(Resource):
+    """Each item has its interfaces twice, `persistent` and `live`; None where the domain is not so."""
+
+    libraries = ("libvirt",)
+    items = Field(
+        "domains",
+        type="list",
+        key="name",
+        required=True,
+        fields=(
+            Field("name", required=True),
+            Field(
+                "interfaces",
+                type="list",
+                required=True,
+                fields=(Field("state", choices=("present", "absent"), default="present"), *INTERFACE),
+            ),
+        ),
+    )
+    options = (
+        URI,
+        Field("apply_to", choices=("both", "live", "persistent"), default="both"),
+        Field("allow_replug", type="bool", default=False),
+        Field("detach_timeout", type="int", default=20),
+        Field("exclusive", type="bool", default=False),
+        Field("missing", choices=("fail", "skip"), default="fail"),
+        Field("mac_seed", default=""),
+    )
+
+    def __init__(self, libvirt: Libvirt, sysfs: Sysfs, params: State) -> None:
+        self._libvirt = libvirt
+        self._sysfs = sysfs
+        self._params = params
+        self._reader = Reader(libvirt, sysfs)
+        self._version = libvirt.version()
+        self._macs: dict[str, list[str]] = {}  #: by domain, of what the items mean
+
+    @classmethod
+    @contextmanager
+    def open(cls, params: State, *, writable: bool) -> Iterator[DomainInterfaces]:
+        with connection(params["uri"], writable=writable) as libvirt:
+            yield cls(libvirt, Sysfs(), params)
+
+    def read(self) -> State:
+        return self._reader.examined(self._reader.read(list(self._params["domains"])))
+
+    def validate(self, desired: State, current: State) -> None:
+        checks = Validation(self._libvirt, self._sysfs, self._reader, self._params)
+        checks.of_items(desired, current)
+        checks.of_goal(self.aim(desired, current), current)
+
+    def aim(self, desired: State, current: State) -> State:
+        return {name: self._aim(name, item, current[name]) for name, item in desired.items() if name in current}
+
+    def _aim(self, name: str, desired: State, have: State) -> State:
+        items = self._identified(name, desired["interfaces"], have)
+        goal = dict(have)
+        for half in HALVES:
+            if have[half] is not None and self._params["apply_to"] in ("both", half):
+                pairs = self._pairs(items, have, half)
+                if half == "live":
+                    goal.update(self._settled(name, pairs, have["places"]))
+                else:
+                    goal[half] = {document.key_of(want): want for _before, want in pairs}
+        return goal
+
+    def _identified(self, name: str, items: list[State], have: State) -> list[State]:
+        known = {**(have["live"] or {}), **(have["persistent"] or {})}
+        seed = self._params["mac_seed"] or have["uuid"]
+        identified = identify(items, known, seed, name, exclusive=self._params["exclusive"])
+        self._macs[name] = [item["mac"] for item in identified]
+        return identified
+
+    def _pairs(self, items: list[State], have: State, half: str) -> list[tuple[State | None, State]]:
+        """Each interface that one half of a domain is to have, after what it is now."""
+        here, other = have[half], have["live" if half == "persistent" else "persistent"] or {}
+        meant = {_find(here, item): item for item in items}
+        kept = {} if self._params["exclusive"] else {key: here[key] for key in here if key not in meant}
+        pairs: list[tuple[State | None, State]] = [(state, state) for state in kept.values()]
+        for item in items:
+            if item["state"] == "present":
+                before = here.get(_find(here, item))
+                base = before or other.get(_find(other, item)) or self._fresh(item, have)
+                pairs.append((before, document.aim(base, item)))
+        return pairs
+
+    def _fresh(self, item: State, have: State) -> State:
+        """What a new interface has where nothing is said."""
+        kind = document.type_of(item)
+        state: State = {"type": kind} if kind == "hostdev" else {"type": kind, "model": "virtio"}
+        if kind in ("network", "bridge") and self._place({**item, "type": kind})["kind"] == "openvswitch":
+            state["virtualport"] = {"interfaceid": seeded_interfaceid(have["uuid"], item["mac"])}
+        return state
+
+    def _place(self, state: State) -> State:
+        name = state.get("source", {}).get("network")
+        return place_in(state, self._reader.network(name) if name else None)
+
+    def _settled(self, name: str, pairs: list[tuple[State | None, State]], places: State) -> State:
+        """The running interfaces to reach: what cannot change stays, unless the interface may be unplugged for it."""
+        live: State = {}
+        reached: State = {}
+        replugged = []
+        for before, want in pairs:
+            here = places[document.key_of(before)] if before else {}
+            blocked = obstacles(before, want, here, self._place(want), self._version) if before else {}
+            state = want
+            if before and blocked and not self._params["allow_replug"]:
+                self._refuse_if_only_live(name, before, blocked)
+                state = _without(want, blocked, before)
+            elif blocked:
+                replugged.append(document.key_of(want))
+            key = document.key_of(state)
+            there = here if before and before.get("source") == state.get("source") else self._place(state)
+            live[key] = state
+            reached[key] = {**there, **({"link": here["link"]} if "link" in here and key not in replugged else {})}
+        return {"live": live, "places": reached, **({"replug": replugged} if replugged else {})}
+
+    def _refuse_if_only_live(self, name: str, before: State, blocked: dict[str, str]) -> None:
+        if self._params["apply_to"] == "live":
+            raise HostNetError(
+                f"Nothing was changed. Domain {name}, interface {document.key_of(before)}: "
+                f"{', '.join(blocked)} cannot change while it runs ({'; '.join(dict.fromkeys(blocked.values()))}); "
+                "set allow_replug to have it unplugged and plugged in again, or apply_to to both"
+            )
+
+    @staticmethod
+    def plan(goal: State, current: State) -> list[Step]:
+        return [
+            step
+            for name, wanted in goal.items()
+            for half in HALVES
+            for step in _plan(name, half, wanted, current[name])
+        ]
+
+    def apply(self, step: Step) -> None:
+        verb, half = step.verb.split()
+        getattr(self, f"_{verb}")(step.state, half)
+
+    def _attach(self, target: Target, half: str) -> None:
+        domain, key, state = target
+        found = self._reader.element(domain, half, key)
+        if found is None:
+            found = self._reader.element(domain, "live" if half == "persistent" else "persistent", key)
+        if half == "persistent" and "address" not in state:
+            state = {**state, **self._same_slot(domain, key)}
+        self._libvirt.change_interface("attach", domain, document.encode(state, found), live=half == "live")
+
+    def _same_slot(self, domain: str, key: str) -> State:
+        """The guest address that the interface has while the guest runs, so that it keeps it at the next start."""
+        state = self._reader.read([domain])[domain]
+        address = (state["live"] or {}).get(key, {}).get("address")
+        taken = document.pci_addresses(self._reader.documents[domain]["persistent"])
+        return {"address": address} if address and address not in taken else {}
+
+    def _update(self, target: Target, half: str) -> None:
+        domain, key, state = target
+        element = self._reader.element(domain, half, key)
+        before = document.decode(element) if element is not None else {}
+        if half == "persistent" and any(before.get(name) != state.get(name) for name in ("alias", "address")):
+            self._detach(target, half)  # libvirt would look for an interface that has them already
+            self._attach(target, half)
+            return
+        whole = {**state, **self._for_open_vswitch(state, before)} if half == "live" else state
+        self._libvirt.change_interface("update", domain, document.encode(whole, element), live=half == "live")
+        left = differences(self._reader.read([domain])[domain][half].get(key, {}), state)
+        if left:
+            raise HostNetError(
+                f"libvirt said that it changed {', '.join(left)} of interface {key} of the {_told(half)} domain "
+                f"{domain}, and did not"
+            )
+
+    def _for_open_vswitch(self, state: State, before: State) -> State:
+        """What an update has to repeat, or libvirt takes the VLAN away, and changes the interface's identity."""
+        if self._place(state)["kind"] != "openvswitch":
+            return {}
+        source = state.get("source", {})
+        network = self._reader.network(source["network"]) if "network" in source else None
+        vlan = state.get("vlan") or inherited(network or {}, source.get("portgroup")).get("vlan")
+        known = before.get("virtualport", {}).get("interfaceid")
+        port = {"type": "openvswitch", **({"interfaceid": known} if known else {}), **state.get("virtualport", {})}
+        return {"virtualport": port, **({"vlan": vlan} if vlan else {})}
+
+    def _detach(self, target: Target, half: str) -> None:
+        domain, key, _state = target
+        element = self._reader.element(domain, half, key)
+        written = document.encode(document.decode(element), element) if element is not None else ""
+        self._libvirt.change_interface("detach", domain, written, live=half == "live")
+        deadline = time.monotonic() + self._params["detach_timeout"]
+        while key in (self._reader.read([domain])[domain][half] or {}):
+            if time.monotonic() > deadline:
+                raise HostNetError(
+                    f"Domain {domain} has not let go of its interface {key} within {self._params['detach_timeout']} s: "
+                    "its system has to be up and to support hot-unplug. It may still let go of it later"
+                )
+            time.sleep(0.2)
+
+    def _replug(self, target: Target, half: str) -> None:
+        self._detach(target, half)
+        self._attach(target, half)
+
+    def _repair(self, target: Target, _half: str) -> None:
+        repair(target.state["link"], target.state, self._sysfs)
+
+    def report(self, goal: State, before: State) -> State:
+        required = [entry for name, wanted in goal.items() for entry in self._waiting(name, wanted)]
+        reasons: dict[str, dict[str, str]] = {}
+        for entry in required:
+            told = f"Domain {entry['domain']}, interface {entry['mac']}"
+            reasons.setdefault(told, {})[entry["option"]] = entry["reason"]
+        waiting = [
+            f"{told}: {', '.join(options)} will change when the guest is shut down and started; "
+            f"{'; '.join(dict.fromkeys(options.values()))}"
+            for told, options in reasons.items()
+        ]
+        broken = [
+            f"Domain {name}, interface {key}: {ailment['what']}"
+            for name, wanted in goal.items()
+            for key, ailment in wanted.get("ailing", {}).items()
+            if "repair" not in ailment
+        ]
+        return {"restart_required": required, "macs": self._macs, "warnings": [*waiting, *broken]}
+
+    def _waiting(self, name: str, goal: State) -> Iterator[State]:
+        """What of running interfaces is otherwise in the persistent domain, and why it is not the same now."""
+        live, persistent = goal["live"] or {}, goal["persistent"] or {}
+        for key in [key for key in live if key in persistent]:
+            there = self._place(persistent[key])
+            reasons = obstacles(live[key], persistent[key], goal["places"][key], there, self._version)
+            for path in differences(live[key], persistent[key]):
+                if path != "address":  # where the guest has room is not the user's to say twice
+                    reason = reasons.get(path, "it was changed in one of the two only")
+                    yield {"domain": name, "mac": live[key]["mac"], "option": path, "reason": reason}
+
+
+def _find(half: State, item: State) -> str:
+    """The key of what an item means in one half of a domain; its own key where there is none."""
+    key = document.key_of(item)
+    if key not in half and "alias" in item:
+        return next((known for known, have in half.items() if have.get("alias") == item["alias"]), key)
+    return key
+
+
+def _without(want: State, paths: t.Iterable[str], before: State) -> State:
+    """An interface with some of its options as they were before."""
+    options = {path.partition(".")[0] for path in paths}
+    if options & {"type", "source"}:
+        options |= {"type", "source"}
+    kept = {name: value for name, value in want.items() if name not in options}
+    return {**kept, **{name: before[name] for name in options if name in before}}
+
+
+def _told(half: str) -> str:
+    return "running" if half == "live" else half
+
+
+def _plan(name: str, half: str, goal: State, current: State) -> list[Step]:
+    wanted, have = goal[half], current[half]
+    if wanted is None or have is None:
+        return []
+    steps: list[tuple[str, str, State]] = [("detach", key, have[key]) for key in have if key not in wanted]
+    for key, state in wanted.items():
+        if key not in have:
+            steps.append(("attach", key, state))
+        elif state != have[key]:
+            places = current.get("places", {}).get(key, {}), goal.get("places", {}).get(key, {})
+            stuck = half == "live" and (key in goal.get("replug", ()) or obstacles(have[key], state, *places))
+            steps.append(("replug" if stuck else "update", key, state))
+    if half == "live":
+        steps += [
+            ("repair", key, ailment)
+            for key, ailment in current.get("ailing", {}).items()
+            if key in wanted and "repair" in ailment
+        ]
+    steps.sort(key=lambda step: _ORDER.index(step[0]))
+    return [Step(f"{verb} {half}", f"{name} {key}", Target(name, key, state)) for verb, key, state in steps]

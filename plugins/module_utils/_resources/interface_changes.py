@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What libvirt can change of an interface while its guest runs, and what a network adds to the interfaces on it.  Pure.
+
+libvirt answers "ok" to some updates that it does not do (portgroup, teaming, trustGuestRxFilters on 9.0; anything but
+the link state of a macvtap network's interface on 11.3), so what it is asked for is decided here.
+This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._core.state import differences
+from . import network_document
+
+if t.TYPE_CHECKING:
+    from .._core.field import State
+
+_SWITCHED = ("bridge", "openvswitch")
+_ON_TAP = ("link", "filterref", "isolated", "coalesce", "bandwidth", "trust_guest_rx_filters", "vlan")
+_IN_PLACE: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(_SWITCHED, _ON_TAP),
+    "direct": ("link", "bandwidth"),
+    "ethernet": ("link", "filterref", "bandwidth"),
+    "user": ("link",),
+    "vhostuser": ("link",),
+}
+_MOVES = ("type", "source.network", "source.bridge", "source.portgroup")
+TRUST_SINCE, LINUX_VLAN_SINCE, BETWEEN_SWITCHES_SINCE, POOLS_SINCE = (10, 0), (11, 0), (10, 8), (10, 8)
+NEWEST = (99, 0)
+INHERITED = ("vlan", "virtualport", "bandwidth", "trust_guest_rx_filters", "isolated", "mtu")
+
+
+def place_in(state: State, network: State | None) -> State:
+    """Where an interface is to sit, as place_of() tells it of one that runs; `network` is what it is on, if on one."""
+    source = state.get("source", {})
+    if state["type"] == "network" and network:
+        where = network_document.place(network)
+        if where == network_document.HOSTDEV:
+            return {"kind": "hostdev", "network": source["network"]}
+        if where == network_document.UPLINK:
+            return {"kind": "direct", "mode": network["forward"]["mode"], "network": source["network"]}
+        port = {**inherited(network, source.get("portgroup")).get("virtualport", {}), **state.get("virtualport", {})}
+        own = {"own": True} if where == network_document.OWN_BRIDGE else {}
+        on = network.get("bridge", {}).get("name", "")
+        return {"kind": _switch(port), **own, "on": on, "network": source["network"]}
+    if state["type"] in ("network", "bridge"):
+        return {"kind": _switch(state.get("virtualport", {})), "on": source.get("bridge", "")}
+    if state["type"] == "direct":
+        return {"kind": "direct", "mode": source.get("mode", "vepa"), "on": source.get("dev", "")}
+    return {"kind": state["type"]}
+
+
+def _switch(port: State) -> str:
+    return "openvswitch" if port.get("type") == "openvswitch" else "bridge"
+
+
+def obstacles(
+    before: State, after: State, have: State, want: State, version: tuple[int, int] = NEWEST
+) -> dict[str, str]:
+    """Of each option that differs and cannot change while the guest runs: why, as a clause.
+
+    `have` and `want` are where the interface sits and where it is to sit.
+    """
+    paths = differences(before, after)
+    moves = any(path in ("source.network", "source.bridge") for path in paths)
+    found = {path: _obstacle(path, have, want, moves, version) for path in paths}
+    return {path: reason for path, reason in found.items() if reason}
+
+
+def _obstacle(path: str, have: State, want: State, moves: bool, version: tuple[int, int]) -> str | None:
+    kind, option = have["kind"], path.partition(".")[0]
+    told = "libvirt {}.{}".format(*version)
+    pooled = kind == "direct" and "network" in have
+    exclusive = pooled and have["mode"] == "passthrough" and version < POOLS_SINCE
+    move = path in _MOVES
+    reasons = (
+        (kind == "hostdev", "libvirt changes nothing of a passed-through device"),
+        (exclusive, f"{told} changes nothing of an interface on an exclusive network, 10.8 and later the link state"),
+        (pooled and option != "link", "of an interface on a macvtap network libvirt changes the link state only"),
+        (move and not {kind, want["kind"]} <= {*_SWITCHED}, "libvirt moves interfaces between bridges only"),
+        (
+            move and kind != want["kind"] and version < BETWEEN_SWITCHES_SINCE,
+            f"{told} does not move interfaces between Linux bridges and Open vSwitch, 10.8 and later do",
+        ),
+        (path == "source.portgroup" and not moves, "libvirt changes no portgroup within a network"),
+        (not move and option not in _IN_PLACE.get(kind, ()), "libvirt changes it at the next start of the guest only"),
+        (option == "trust_guest_rx_filters" and version < TRUST_SINCE, f"{told} does not change it, 10.0 and later do"),
+        (
+            option == "vlan" and want["kind"] == "bridge" and version < LINUX_VLAN_SINCE,
+            f"{told} has VLANs on Open vSwitch only, 11.0 and later on Linux bridges as well",
+        ),
+    )
+    return next((reason for applies, reason in reasons if applies), None)
+
+
+def inherited(network: State, portgroup: str | None) -> State:
+    """What an interface gets from its network where it says nothing itself."""
+    groups = network.get("portgroups", ())
+    group = next((group for group in groups if group["name"] == portgroup), None)
+    if group is None and portgroup is None:
+        group = next((group for group in groups if group.get("default")), None)
+    group = group or {}
+    given = {
+        "vlan": group.get("vlan") or network.get("vlan"),
+        "virtualport": {**network.get("virtualport", {}), **group.get("virtualport", {})},
+        "bandwidth": group.get("bandwidth"),
+        "trust_guest_rx_filters": group.get("trust_guest_rx_filters") or network.get("trust_guest_rx_filters"),
+        "isolated": network.get("isolated"),
+        "mtu": network.get("mtu"),
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def own(live: State, persistent: State | None, given: State) -> State:
+    """A running interface without what its network gave it, and without the identities that libvirt made up."""
+    state = {name: value for name, value in live.items() if name not in INHERITED or given.get(name) != value}
+    port = {
+        name: value
+        for name, value in live.get("virtualport", {}).items()
+        if given.get("virtualport", {}).get(name) != value
+    }
+    if persistent is not None:
+        kept = persistent.get("virtualport", {})
+        port = {
+            name: value for name, value in port.items() if name in kept or name not in ("interfaceid", "instanceid")
+        }
+    state.pop("virtualport", None)
+    return {**state, **({"virtualport": port} if port else {})}

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads guests and the networks they are on, each as seldom as can be.
+
+This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import interface_document as document, network_document
+from .interface_changes import INHERITED, inherited, own
+from .interface_host import Wiring
+
+if t.TYPE_CHECKING:
+    from collections.abc import Collection
+    from xml.etree.ElementTree import Element
+
+    from .._core.field import State
+    from .._drivers.libvirt import Libvirt
+    from .._drivers.sysfs import Sysfs
+
+
+class Reader:
+    """The states of domains: uuid, `persistent` and `live` interfaces (None where there is none), and places."""
+
+    def __init__(self, libvirt: Libvirt, sysfs: Sysfs) -> None:
+        self._libvirt = libvirt
+        self._sysfs = sysfs
+        self._networks: dict[str, State | None] = {}
+        self._now: dict[tuple[str, str], dict[str, Element]] = {}  #: elements by (domain, half)
+        self._once: dict[tuple[str, str], dict[str, Element]] = {}  #: all that were seen: what the way back starts from
+        self.documents: dict[str, State] = {}
+
+    def read(self, names: Collection[str] = ()) -> State:
+        """The named domains that there are, or all."""
+        found = self._libvirt.domains(names)
+        self.documents.update(found)
+        return {name: self._state(name, domain) for name, domain in found.items()}
+
+    def _state(self, name: str, domain: State) -> State:
+        state: State = {"uuid": domain["uuid"]}
+        for half in ("persistent", "live"):
+            elements = document.interfaces(domain[half]) if domain[half] else {}
+            self._now[name, half] = elements
+            self._once[name, half] = {**elements, **self._once.get((name, half), {})}
+            decoded = {key: document.decode(element) for key, element in elements.items()}
+            state[half] = decoded if domain[half] else None
+        if domain["live"]:
+            state["places"] = {key: document.place_of(element) for key, element in self._now[name, "live"].items()}
+            for key in state["live"]:
+                self._undo_network(state, key)
+        return state
+
+    def _undo_network(self, state: State, key: str) -> None:
+        """Make of a running interface what was asked for, where libvirt shows what its network has made of it."""
+        live, place = state["live"][key], state["places"][key]
+        twin = (state["persistent"] or {}).get(key, {})
+        if live["type"] == "hostdev" and twin.get("type") == "network":  # a network of virtual functions
+            live = {**live, "type": "network", "source": twin["source"]}
+            place["network"] = twin["source"]["network"]
+        network = self.network(place["network"]) if "network" in place and live.keys() & {*INHERITED} else None
+        given = inherited(network or {}, live.get("source", {}).get("portgroup"))
+        state["live"][key] = own(live, None if state["persistent"] is None else twin, given)
+
+    def examined(self, states: State) -> State:
+        """The states with what is otherwise on the host than libvirt says, as `ailing`."""
+        places = [place for state in states.values() for place in state.get("places", {}).values()]
+        wiring = Wiring(places, self._sysfs)
+        for name, state in states.items():
+            ailing = {}
+            for key, place in state.get("places", {}).items():
+                shown = document.decode(self._now[name, "live"][key])
+                ailing[key] = wiring.ailment(place, shown, shown.get("vlan", {}))
+            if any(ailing.values()):
+                state["ailing"] = {key: ailment for key, ailment in ailing.items() if ailment}
+        return states
+
+    def network(self, name: str) -> State | None:
+        """What a network is now, with whether it is `active`; None where there is none."""
+        if name not in self._networks:
+            found = self._libvirt.network(name)
+            self._networks[name] = found and {
+                **network_document.decode(found["document"]),
+                "active": found["active"],
+            }
+        return self._networks[name]
+
+    def element(self, domain: str, half: str, key: str) -> Element | None:
+        """An interface as it stands in a document, or once stood there."""
+        found = self._now.get((domain, half), {}).get(key)
+        return self._once.get((domain, half), {}).get(key) if found is None else found
