@@ -22,6 +22,7 @@ OUTPUT = ROOT / "tests/output"
 PLUGINS = "plugins/module_utils plugins/modules plugins/plugin_utils plugins/filter plugins/doc_fragments"
 LAB = "tests/lab/lab.py"
 GUEST = f"tests/lab/guest.sh {ROOT / '.cache/guest'}"
+OVS = f"tests/lab/ovs.sh {ROOT / '.cache/ovs'}"
 
 
 class Suite(t.NamedTuple):
@@ -31,6 +32,7 @@ class Suite(t.NamedTuple):
     passed: str = ""
     lab: int = 0  #: lab hosts that it needs
     root: Path | None = None  #: where their distribution is, if it is another one
+    fetched: tuple[str, ...] = ()  #: commands that fetch what the lab is made of
 
 
 # what distributions ship besides the pyroute2 of the two lab hosts: EPEL 9, Ubuntu 26.04, Fedora 45 and Alpine 3.23
@@ -54,13 +56,17 @@ SUITES = {
     ),
     "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab=4),
     "kernel": Suite(
-        (GUEST, f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/kernel.xml"), lab=1
+        (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/kernel.xml",),
+        lab=1,
+        fetched=(GUEST, OVS),
     ),
     "debian13": Suite(
-        (GUEST, f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/debian13.xml"),
+        (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/debian13.xml",),
         lab=1,
         root=ROOT / ".cache/debian13",
+        fetched=(GUEST,),
     ),
+    "guests": Suite(("pytest tests/guests --junitxml tests/output/guests.xml",), lab=1, fetched=(GUEST,)),
     **{f"pyroute2-{version}": with_pyroute2(version) for version in PYROUTE2},
     "sanity": Suite(("tests/sanity/run.sh",), passed=r"^Running sanity test \"(.*)\""),
     "lint": Suite(
@@ -99,7 +105,7 @@ def run(name: str) -> Outcome:
     codes = []
     with open(log, "w", encoding="utf-8") as file:
         distribution = (f"tests/lab/debian13.sh {suite.root}",) if suite.root else ()
-        before = (*distribution, f"{LAB} up {suite.lab}") if suite.lab else ()
+        before = (*distribution, *suite.fetched, f"{LAB} up {suite.lab}") if suite.lab else ()
         after = (f"{LAB} down",) if suite.lab else ()
         for command in (*before, *suite.commands, *after):
             file.write(f"$ {command}\n")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._core import modes
-from ..plugin_utils import inventory, uplinks
+from ..plugin_utils import guests, inventory, uplinks
 
 HEAD = ("host", "network", "mode", *modes.DIRECTIONS.values())
 LEGEND = "promised/measured; relay: as far as the switch reflects; ?: not measured; !: the promise does not hold"
@@ -50,6 +50,8 @@ class FilterModule:
         return {
             "absent": absent,
             "bridges": uplinks.bridges,
+            "guest_interfaces": guests.as_domains,
+            "guest_problems": guests.problems,
             "host_links": uplinks.host_links,
             "inventory_problems": inventory.problems,
             "libvirt_networks": libvirt_networks,

@@ -395,6 +395,12 @@ options:
         interface. The UUID of the domain if empty, so that domains of equal names on two hosts differ.
     type: str
     default: ""
+  pending_networks:
+    description:
+      - Networks that an earlier task of the same run makes. Check mode takes that for done, which it has not been.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - kvm.hostnet.attributes
   - kvm.hostnet.attributes.libvirt

@@ -6,15 +6,15 @@ This file is private to the collection.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import typing as t
 
 from ..module_utils._core import canonical, modes
 from . import uplinks
+from .spelling import not_one_of, unknown
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     Network = dict[str, t.Any]
 
@@ -53,10 +53,10 @@ def _network_problems(given: Network, default_mode: str) -> Iterator[str]:
         canonical.network_name(network["name"])
     except ValueError as error:
         yield str(error)
-    yield from _unknown("option", network, sorted(modes.KNOWN))
+    yield from unknown("option", network, sorted(modes.KNOWN))
     state = network.get("state", "active")
     if state not in STATES:
-        yield _not_one_of("state", state, STATES)
+        yield not_one_of("state", state, STATES)
     if not isinstance(network.get("autostart", True), bool):
         yield f"autostart is {network['autostart']}; write true or false"
     if state == "absent":
@@ -68,7 +68,7 @@ def _network_problems(given: Network, default_mode: str) -> Iterator[str]:
     elif not name:
         yield f"it has no mode; give it one, or set hostnet_mode for the host, to one of {', '.join(modes.MODES)}"
     elif name not in modes.MODES:
-        yield _not_one_of("mode", name, modes.MODES)
+        yield not_one_of("mode", name, modes.MODES)
     else:
         mode = modes.MODES[name]
         missing = [word for word in mode.needs if not network.get(word)]
@@ -94,19 +94,6 @@ _MEANING = {
     "uplink": "an uplink, the host's interface towards the LAN, such as uplink: eth1",
     "address": "an address, the host's own on that network with its prefix, such as address: 192.168.150.1/24",
 }
-
-
-def _unknown(what: str, given: Iterable[str], known: Iterable[str]) -> Iterator[str]:
-    for word in given:
-        if word not in known:
-            yield _not_one_of(what, word, known)
-
-
-def _not_one_of(what: str, word: t.Any, known: Iterable[str]) -> str:
-    known = list(known)
-    close = difflib.get_close_matches(str(word), known, n=1)
-    meant = f"did you mean {close[0]}? " if close else ""
-    return f'there is no {what} "{word}"; {meant}it is one of {", ".join(known)}'
 
 
 def as_libvirt(given: Network, default_mode: str = "") -> Network:
@@ -164,10 +151,10 @@ def _dhcp(own: t.Any, dhcp: t.Any) -> Network:
     hosts = given.get("hosts", [])
     if not isinstance(hosts, list) or not all(isinstance(host, dict) for host in hosts):
         raise ValueError("dhcp.hosts is no list of mappings; write - {mac: ..., ip: ...} for each guest")
-    unknown = [*_unknown("option in dhcp", given, _DHCP)]
-    unknown += [text for host in hosts for text in _unknown("option in dhcp.hosts", host, _DHCP_HOST)]
-    if unknown:
-        raise ValueError(". ".join(unknown))
+    strange = [*unknown("option in dhcp", given, _DHCP)]
+    strange += [text for host in hosts for text in unknown("option in dhcp.hosts", host, _DHCP_HOST)]
+    if strange:
+        raise ValueError(". ".join(strange))
     if ("start" in given) != ("end" in given):
         raise ValueError("dhcp has one of start and end; give both, or neither for all free addresses")
     start, end = (given["start"], given["end"]) if "start" in given else _free_range(own)

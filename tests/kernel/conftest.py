@@ -6,14 +6,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+import shutil
 import subprocess
+import time
 from pathlib import Path
 
+import libvirt
 import pytest
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.field import clean
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.resource import Resource
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.runner import converge
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.bridges import Bridges
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.domain_interfaces import DomainInterfaces
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.domain_interfaces_info import DomainInterfacesInfo
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.libvirt_networks import LibvirtNetworks
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.libvirt_networks_info import LibvirtNetworksInfo
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.macvtap_links import MacvtapLinks
@@ -27,7 +32,7 @@ def sh(command):
 
 def host_state():
     """All that a run could have touched, as text to compare."""
-    files = [path for path in sorted(DEFINITIONS.rglob("*")) if path.is_file()]
+    files = [path for path in sorted(DEFINITIONS.parent.rglob("*.xml")) if path.is_file()]
     told = [f"{path} {path.stat().st_mtime_ns} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
     rules = [line for line in sh("iptables-save").splitlines() if not line.startswith("#")]
     rules = [line.partition("[")[0] if line.startswith(":") else line for line in rules]
@@ -37,7 +42,9 @@ def host_state():
     )
     # timers and lifetimes run, bridges learn, and the kernel finds out about carrier in its own time
     kernel = re.sub(
-        r"\d+sec|tentative|\w*timer +[\d.]+|fdb_n_learned \d+|NO-CARRIER,|,LOWER_UP|state \w+|linkdown", "", kernel
+        r"\d+sec|tentative|\w*timer +[\d.]+|fdb_n_learned \d+|topology_change \d|NO-CARRIER,|,LOWER_UP|state \w+|linkdown",
+        "",
+        kernel,
     )
     kernel = re.sub(r" +(?=\n)", "", kernel)
     return "\n".join([*told, *rules, kernel])
@@ -81,6 +88,63 @@ def networks():
     do(LibvirtNetworks, [], exclusive=True, allow_restart="true")
 
 
+@pytest.fixture(scope="session")
+def daemon():
+    """A connection of the test's own."""
+    connection = libvirt.open("qemu:///system")
+    yield connection
+    connection.close()
+
+
+DOMAIN = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>32</memory>
+<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>
+<os><type arch='x86_64' machine='{machine}'>hvm</type></os><features><acpi/></features>
+<devices><memballoon model='none'/>{devices}</devices></domain>"""
+
+
+@pytest.fixture
+def domain(daemon):
+    """Defines a guest, or with `transient` starts one; all are gone in the end."""
+    made = []
+
+    def make(interfaces="", name="vm1", machine="pc", ports=0, transient=False):
+        root = "<controller type='pci' index='0' model='pcie-root'/>" if ports else ""
+        devices = interfaces + root + "<controller type='pci' model='pcie-root-port'/>" * ports
+        document = DOMAIN.format(name=name, machine=machine, devices=devices)
+        paused = libvirt.VIR_DOMAIN_START_PAUSED
+        made.append(daemon.createXML(document, paused) if transient else daemon.defineXML(document))
+        return made[-1]
+
+    yield make
+    for guest in made:
+        for end in (guest.destroy, guest.undefine):
+            with contextlib.suppress(libvirt.libvirtError):
+                end()
+
+
+@pytest.fixture
+def running(domain):
+    """As domain(), but the guest is started; it never runs a system."""
+
+    def make(*arguments, **options):
+        guest = domain(*arguments, **options)
+        guest.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+        return guest
+
+    return make
+
+
+@pytest.fixture
+def interfaces():
+    """Converges interfaces of guests."""
+    return runner_of(DomainInterfaces)
+
+
+@pytest.fixture
+def interfaces_info():
+    return lambda *names: do(DomainInterfacesInfo, names=list(names))
+
+
 @pytest.fixture
 def networks_info():
     return lambda *names: do(LibvirtNetworksInfo, names=list(names))
@@ -116,3 +180,32 @@ def topology():
     for name in reversed(made):
         with contextlib.suppress(subprocess.CalledProcessError):
             sh(f"ip link del {name}")
+
+
+@pytest.fixture(scope="module")
+def ovs():
+    """Open vSwitch of this host's own, in user space; yields its bridge, on which nothing is."""
+    if not shutil.which("ovs-vswitchd"):
+        pytest.skip("there is no Open vSwitch here; tests/lab/ovs.sh fetches it")
+    home = Path("/run/openvswitch")
+    home.mkdir()
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, home)
+        log = stack.enter_context(open(home / "log", "w"))
+
+        def start(*command):
+            daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            stack.callback(daemon.wait, 20)
+            stack.callback(daemon.terminate)
+
+        sh(f"ovsdb-tool create {home}/conf.db /usr/share/openvswitch/vswitch.ovsschema")
+        start("ovsdb-server", f"{home}/conf.db", f"--remote=punix:{home}/db.sock", "--unixctl=none")
+        deadline = time.monotonic() + 20
+        while not (home / "db.sock").exists():
+            assert time.monotonic() < deadline, (home / "log").read_text()
+            time.sleep(0.02)
+        sh("ovs-vsctl --no-wait init")
+        start("ovs-vswitchd", f"unix:{home}/db.sock", f"--pidfile={home}/ovs-vswitchd.pid")
+        sh("ovs-vsctl --timeout=20 add-br ovs0 -- set bridge ovs0 datapath_type=netdev")
+        yield "ovs0"
+        sh("ovs-vsctl --timeout=20 del-br ovs0")

@@ -42,13 +42,6 @@ LIVE = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def daemon():
-    connection = libvirt.open("qemu:///system")
-    yield connection
-    connection.close()
-
-
 @pytest.fixture
 def guest(daemon):
     """Starts a guest on network n; returns the name of its tap."""

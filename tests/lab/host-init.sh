@@ -18,6 +18,12 @@ if [ -n "${3:-}" ]; then
     exec chroot "$top/root" /bin/bash "$here/host-init.sh" "$name" "$lab"
 fi
 
+# Lay Open vSwitch that was fetched, not installed (see ovs.sh), over this host's /usr, which is then read-only.
+ovs=$(cd "$here/../.." && pwd)/.cache/ovs/usr
+if [ -d "$ovs" ] && ! [ -e /usr/sbin/ovsdb-server ]; then
+    mount -t overlay lab -o "lowerdir=$ovs:/usr" /usr
+fi
+
 read -r pid _ </proc/self/stat # seen from outside: /proc is still the outer one
 echo "$pid" >"$home/pid"
 hostname "$name"

@@ -4,7 +4,7 @@
 set -eu
 packages="busybox-static cpio dnsmasq-base iproute2 iptables libvirt-daemon libvirt-daemon-driver-qemu mmdebstrap netcat-openbsd openssh-client
     openssh-server python3-hypothesis python3-libvirt python3-lxml python3-pyroute2 python3-pytest python3-venv qemu-system-x86 util-linux"
-fedora="dnsmasq iproute iptables-nft libvirt-daemon libvirt-daemon-driver-network libvirt-daemon-driver-qemu netcat
+fedora="dnsmasq iproute iptables-nft libvirt-daemon libvirt-daemon-driver-network libvirt-daemon-driver-nwfilter libvirt-daemon-driver-qemu netcat
     openssh-clients openssh-server python3-hypothesis python3-libvirt python3-lxml python3-pyroute2 python3-pytest qemu-system-x86-core util-linux"
 
 if ! command -v apt-get >/dev/null; then
@@ -16,8 +16,10 @@ if ! command -v apt-get >/dev/null; then
     exit 0
 fi
 
-# Debian 13 keeps libvirt's network driver in a package of its own
-[ -z "$(apt-cache pkgnames libvirt-daemon-driver-network)" ] || packages="$packages libvirt-daemon-driver-network"
+# Debian 13 keeps some of libvirt's drivers in packages of their own
+for package in libvirt-daemon-driver-network libvirt-daemon-driver-nwfilter; do
+    [ -z "$(apt-cache pkgnames $package)" ] || packages="$packages $package"
+done
 missing=$(for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package"
 done)

@@ -70,13 +70,14 @@ class DomainInterfaces(Resource):
         Field("exclusive", type="bool", default=False),
         Field("missing", choices=("fail", "skip"), default="fail"),
         Field("mac_seed", default=""),
+        Field("pending_networks", type="list", default=[]),
     )
 
     def __init__(self, libvirt: Libvirt, sysfs: Sysfs, params: State) -> None:
         self._libvirt = libvirt
         self._sysfs = sysfs
         self._params = params
-        self._reader = Reader(libvirt, sysfs)
+        self._reader = Reader(libvirt, sysfs, params["pending_networks"])
         self._version = libvirt.version()
         self._macs: dict[str, list[str]] = {}  #: by domain, of what the items mean
 
@@ -134,7 +135,8 @@ class DomainInterfaces(Resource):
         kind = document.type_of(item)
         state: State = {"type": kind} if kind == "hostdev" else {"type": kind, "model": "virtio"}
         if kind in ("network", "bridge") and self._place({**item, "type": kind})["kind"] == "openvswitch":
-            state["virtualport"] = {"interfaceid": seeded_interfaceid(have["uuid"], item["mac"])}
+            identity = seeded_interfaceid(have["uuid"], item["mac"])
+            state["virtualport"] = {"type": "openvswitch", "interfaceid": identity}
         return state
 
     def _place(self, state: State) -> State:
@@ -245,7 +247,7 @@ class DomainInterfaces(Resource):
         self._attach(target, half)
 
     def _repair(self, target: Target, _half: str) -> None:
-        repair(target.state["link"], target.state, self._sysfs)
+        repair(target.state, self._sysfs)
 
     def report(self, goal: State, before: State) -> State:
         required = [entry for name, wanted in goal.items() for entry in self._waiting(name, wanted)]
@@ -268,14 +270,16 @@ class DomainInterfaces(Resource):
 
     def _waiting(self, name: str, goal: State) -> Iterator[State]:
         """What of running interfaces is otherwise in the persistent domain, and why it is not the same now."""
-        live, persistent = goal["live"] or {}, goal["persistent"] or {}
-        for key in [key for key in live if key in persistent]:
-            there = self._place(persistent[key])
-            reasons = obstacles(live[key], persistent[key], goal["places"][key], there, self._version)
-            for path in differences(live[key], persistent[key]):
+        persistent = goal["persistent"] or {}
+        for key, state in (goal["live"] or {}).items():
+            later = persistent.get(_find(persistent, state))
+            if later is None:
+                continue
+            reasons = obstacles(state, later, goal["places"][key], self._place(later), self._version)
+            for path in differences(state, later):
                 if path != "address":  # where the guest has room is not the user's to say twice
                     reason = reasons.get(path, "it was changed in one of the two only")
-                    yield {"domain": name, "mac": live[key]["mac"], "option": path, "reason": reason}
+                    yield {"domain": name, "mac": state["mac"], "option": path, "reason": reason}
 
 
 def _find(half: State, item: State) -> str:

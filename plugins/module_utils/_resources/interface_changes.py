@@ -2,7 +2,8 @@
 """What libvirt can change of an interface while its guest runs, and what a network adds to the interfaces on it.  Pure.
 
 libvirt answers "ok" to some updates that it does not do (portgroup, teaming, trustGuestRxFilters on 9.0; anything but
-the link state of a macvtap network's interface on 11.3), so what it is asked for is decided here.
+the link state of a macvtap network's interface on 11.3; on 11.3 a tap that leaves Open vSwitch stays its port as well),
+so what it is asked for is decided here.
 This file is private to the collection.
 """
 
@@ -25,9 +26,10 @@ _IN_PLACE: dict[str, tuple[str, ...]] = {
     "user": ("link",),
     "vhostuser": ("link",),
 }
-_MOVES = ("type", "source.network", "source.bridge", "source.portgroup")
 TRUST_SINCE, LINUX_VLAN_SINCE, BETWEEN_SWITCHES_SINCE, POOLS_SINCE = (10, 0), (11, 0), (10, 8), (10, 8)
 NEWEST = (99, 0)
+_NO_MOVE = "{} does not move interfaces between Linux bridges and Open vSwitch, 10.8 and later move them to it"
+_STAYS = "libvirt moves no interface off its Open vSwitch bridge, or leaves it there as well"
 INHERITED = ("vlan", "virtualport", "bandwidth", "trust_guest_rx_filters", "isolated", "mtu")
 
 
@@ -73,16 +75,21 @@ def _obstacle(path: str, have: State, want: State, moves: bool, version: tuple[i
     told = "libvirt {}.{}".format(*version)
     pooled = kind == "direct" and "network" in have
     exclusive = pooled and have["mode"] == "passthrough" and version < POOLS_SINCE
-    move = path in _MOVES
+    move = option in ("type", "source")
     reasons = (
         (kind == "hostdev", "libvirt changes nothing of a passed-through device"),
         (exclusive, f"{told} changes nothing of an interface on an exclusive network, 10.8 and later the link state"),
         (pooled and option != "link", "of an interface on a macvtap network libvirt changes the link state only"),
-        (move and not {kind, want["kind"]} <= {*_SWITCHED}, "libvirt moves interfaces between bridges only"),
         (
-            move and kind != want["kind"] and version < BETWEEN_SWITCHES_SINCE,
-            f"{told} does not move interfaces between Linux bridges and Open vSwitch, 10.8 and later do",
+            move and kind == want["kind"] == "direct",
+            "libvirt changes neither the device nor the mode of macvtap while the guest runs",
         ),
+        (
+            move and not {kind, want["kind"]} <= {*_SWITCHED},
+            "while the guest runs libvirt moves interfaces between bridges only",
+        ),
+        (move and kind == "openvswitch", _STAYS if version >= BETWEEN_SWITCHES_SINCE else _NO_MOVE.format(told)),
+        (move and kind != want["kind"] and version < BETWEEN_SWITCHES_SINCE, _NO_MOVE.format(told)),
         (path == "source.portgroup" and not moves, "libvirt changes no portgroup within a network"),
         (not move and option not in _IN_PLACE.get(kind, ()), "libvirt changes it at the next start of the guest only"),
         (option == "trust_guest_rx_filters" and version < TRUST_SINCE, f"{told} does not change it, 10.0 and later do"),
@@ -114,16 +121,14 @@ def inherited(network: State, portgroup: str | None) -> State:
 
 def own(live: State, persistent: State | None, given: State) -> State:
     """A running interface without what its network gave it, and without the identities that libvirt made up."""
-    state = {name: value for name, value in live.items() if name not in INHERITED or given.get(name) != value}
+    kept = (persistent or {}).get("virtualport", {})
+    made_up = ("interfaceid", "instanceid") if persistent is not None else ()
+    from_network = given.get("virtualport", {})
     port = {
         name: value
         for name, value in live.get("virtualport", {}).items()
-        if given.get("virtualport", {}).get(name) != value
+        if name in kept or (from_network.get(name) != value and name not in made_up)
     }
-    if persistent is not None:
-        kept = persistent.get("virtualport", {})
-        port = {
-            name: value for name, value in port.items() if name in kept or name not in ("interfaceid", "instanceid")
-        }
+    state = {name: value for name, value in live.items() if name not in INHERITED or given.get(name) != value}
     state.pop("virtualport", None)
     return {**state, **({"virtualport": port} if port else {})}

@@ -38,15 +38,15 @@ class Wiring:
         `vlan` is what the interface has, by its own word or its network's.
         """
         link = place.get("link")
-        if not link:
+        if link and place["kind"] != "direct" and self._sysfs.attribute(link, "ifindex") is None:
+            return {"what": f"its link {link} is gone"}
+        if not link or place["kind"] not in ("bridge", "direct", "openvswitch"):
             return None
         if place["kind"] == "direct":
-            return self._macvtap(link, place)
-        if self._sysfs.attribute(link, "ifindex") is None:
-            return {"what": f"its link {link} is gone"}
-        if place["kind"] == "bridge":
-            return self._tap(link, place, state)
-        return self._port(link, place, vlan) if place["kind"] == "openvswitch" else None
+            found = self._macvtap(link, place)
+        else:
+            found = self._tap(link, place, state) if place["kind"] == "bridge" else self._port(link, place, vlan)
+        return {"link": link, **found} if found else None
 
     def _tap(self, link: str, place: State, state: State) -> State | None:
         master, isolated = self._sysfs.master(link), state.get("isolated", False)
@@ -73,25 +73,26 @@ class Wiring:
         have = self._ports.get(link)
         if have is None:
             return {"what": f"{link} is no port of Open vSwitch {place['on']}"}
-        wanted = ovs_vlan(vlan)
-        if {name: have[name] for name in wanted} != wanted:
-            told = ", ".join(f"{name} {have[name]}" for name in wanted)
+        wanted = _columns(vlan)
+        if any(have[name] != value for name, value in wanted.items() if name != "vlan_mode" or value):
+            told = f"tag {have['tag']}" + (f", trunks {have['trunks']}" if have["trunks"] else "")
             return {"what": f"{link} has {told} in Open vSwitch", "repair": "vlan", "vlan": wanted}
         return None
 
 
-def ovs_vlan(vlan: State) -> State:
+def _columns(vlan: State) -> State:
     """The columns of an Open vSwitch port that libvirt sets for VLANs."""
     tags = vlan.get("tags", ())
     native = next((tag for tag in tags if tag.get("native_mode")), None)
+    mode = f"native-{native['native_mode']}" if native else None
     if vlan.get("trunk") or len(tags) > 1:
-        mode = f"native-{native['native_mode']}" if native else "trunk"
-        return {"tag": native and native["id"], "trunks": sorted(tag["id"] for tag in tags), "vlan_mode": mode}
-    return {"tag": tags[0]["id"] if tags else None, "trunks": [], "vlan_mode": "access" if tags else None}
+        return {"tag": native["id"] if native else None, "trunks": sorted(tag["id"] for tag in tags), "vlan_mode": mode}
+    return {"tag": tags[0]["id"] if tags else None, "trunks": [], "vlan_mode": mode}
 
 
-def repair(link: str, ailment: State, sysfs: Sysfs) -> None:
+def repair(ailment: State, sysfs: Sysfs) -> None:
     """Make a link what libvirt says it is."""
+    link = ailment["link"]
     if ailment["repair"] == "enslave":
         sysfs.enslave([link], ailment["bridge"], isolated=ailment["isolated"], without_stp=ailment["own"])
     elif ailment["repair"] == "mode":

@@ -24,7 +24,9 @@ if t.TYPE_CHECKING:
 class Reader:
     """The states of domains: uuid, `persistent` and `live` interfaces (None where there is none), and places."""
 
-    def __init__(self, libvirt: Libvirt, sysfs: Sysfs) -> None:
+    def __init__(self, libvirt: Libvirt, sysfs: Sysfs, pending: Collection[str] = ()) -> None:
+        """Networks that are `pending` count as active ones."""
+        self._pending = pending
         self._libvirt = libvirt
         self._sysfs = sysfs
         self._networks: dict[str, State | None] = {}
@@ -80,10 +82,10 @@ class Reader:
         """What a network is now, with whether it is `active`; None where there is none."""
         if name not in self._networks:
             found = self._libvirt.network(name)
-            self._networks[name] = found and {
-                **network_document.decode(found["document"]),
-                "active": found["active"],
-            }
+            if found is None and name in self._pending:
+                found = {"document": "<network/>", "active": True}
+            active = found and (found["active"] or name in self._pending)
+            self._networks[name] = found and {**network_document.decode(found["document"]), "active": active}
         return self._networks[name]
 
     def element(self, domain: str, half: str, key: str) -> Element | None:

@@ -82,13 +82,13 @@ class Validation:
         if "type" not in state:
             yield "it is not there; give it a source, such as source: {network: default}, to make it"
             return
+        network = self._reader.network(state["source"]["network"]) if state.get("source", {}).get("network") else None
         problems = [*interface_problems(state)]
+        if not problems and state["type"] == "network":
+            problems += network_problems(state, network)
         yield from problems
         if problems:
             return
-        network = self._reader.network(state["source"]["network"]) if state["type"] == "network" else None
-        if state["type"] == "network":
-            yield from network_problems(state, network)
         place = place_in(state, network)
         if "vlan" in state:
             yield from vlan_problems(place, self._version)

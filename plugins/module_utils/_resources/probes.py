@@ -126,13 +126,13 @@ class PassthroughProbe(LanProbe):
         return next((link for link, subnet in routes if peer and peer in subnet), t.cast("str", self._place["lower"]))
 
     def _places(self) -> int:
-        return min(2, len(self._pool()))
-
-    def _pool(self) -> list[str]:
-        return t.cast("list[str]", self._place["live"]["forward"]["interfaces"])
+        return min(2, len(self._place["free"]))
 
     def _connect(self, name: str, number: int, namespace: int) -> str:
-        nic = self._pool()[number]
+        nic = self._place["free"][number]
+        if not self._sysfs.is_up(nic):  # as libvirt leaves it behind the last guest, and sets it up for the next
+            self._netlink.set_link(nic, up=True)
+            self._stack.callback(self._netlink.set_link, nic, up=False)
         self._netlink.add_link(name, "macvlan", lower=nic, namespace=namespace, data={"mode": "passthru"})
         return self._sysfs.attribute(nic, "address") or ""
 
@@ -168,7 +168,10 @@ class OwnBridgeProbe(OnBridge):
         if free is None:
             return {}
         guest.ip = free
-        return {"guest_to_lan": self._reaches_lan(guest, gateway), "lan_to_guest": self._reached_from_lan(guest)}
+        # where libvirt lets packets in at one uplink only, nobody else can stand in for the LAN
+        only_there = bool(self._place["live"]["forward"].get("interfaces"))
+        lan_to_guest = {} if only_there else {"lan_to_guest": self._reached_from_lan(guest)}
+        return {"guest_to_lan": self._reaches_lan(guest, gateway), **lan_to_guest}
 
     def _free_address(self, subnet: State) -> str | None:
         """The last address of the subnet that nobody answers for."""

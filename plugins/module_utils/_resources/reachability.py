@@ -84,11 +84,19 @@ class Reachability(Query):
         place["uplink"] = place["lower"] if modes.MODES[mode].role == "macvtap" else None
         place["mode"] = item.get("mode") or mode
         place["host_side"] = self._host_side(place["lower"]) if mode == "macvtap_bridge" else None
+        if mode == "passthrough":
+            place["free"] = self._free(live["forward"]["interfaces"])
+            place["lower"] = next(iter(place["free"]), place["lower"])
         if self._sysfs.attribute(place["lower"], "ifindex") is None:
             place["obstacle"] = f"the interface {place['lower']} of network {name} is gone"
-        elif not self._sysfs.is_up(place["lower"]):
+        elif mode != "passthrough" and not self._sysfs.is_up(place["lower"]):
             place["obstacle"] = f"the interface {place['lower']} of network {name} is down; set it up"
         return place
+
+    def _free(self, pool: list[str]) -> list[str]:
+        """The NICs of a pool that no guest has."""
+        used = {link.get("lower") for link in self._links.values()}
+        return [nic for nic in pool if nic not in used]
 
     def _host_side(self, lower: str) -> str | None:
         """A macvlan of the host's own that takes part in what guests in bridge mode say to each other."""
@@ -100,7 +108,7 @@ class Reachability(Query):
         return None
 
     def _probe(self, place: State, stack: ExitStack) -> Probe | None:
-        if place["obstacle"] or not self._writable:
+        if place["obstacle"] or not self._writable or place.get("free") == []:  # guests have them all
             return None
         try:
             return PROBES[modes.MODES[place["mode"]].role](
