@@ -83,6 +83,12 @@ class Guest:
     def pings(self, address):
         return self.sh(PING.format(address))[0] == 0
 
+    def reaches(self, address):
+        """Wait for an answer: a bridge that runs STP lets a new port speak only after a while."""
+        deadline = time.monotonic() + PLUG_SECONDS
+        while not self.pings(address):
+            assert time.monotonic() < deadline, f"guest {self.name} does not reach {address}"
+
     def knows(self, address, mac):
         """Let the guest send to this address without asking all for it."""
         self._do(f"arp -s {address} {mac}")

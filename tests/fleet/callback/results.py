@@ -22,7 +22,7 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "results"
 
     def _write(self, result, status):
-        keep = ("msg", "changed", "steps", "diff", "networks", "pending", "interfaces")
+        keep = ("msg", "changed", "steps", "diff", "networks", "pending", "interfaces", "macs", "restart_required")
         told = {key: value for key, value in result._result.items() if key in keep}
         line = {"host": result._host.name, "task": result._task.get_name(), "status": status, **told}
         with open(os.environ["RESULTS"], "a", encoding="utf-8") as file:
