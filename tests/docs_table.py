@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write docs/changes.md: how each option of a network changes while the network runs.  A test holds it to the code."""
+"""Write docs/changes.md and docs/interfaces.md: how each option of a network changes while the network runs, and how each
+of an interface while its guest runs.  A test holds them to the code."""
 
 from __future__ import annotations
 
@@ -12,10 +13,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 importlib.import_module("tests.conftest")  # makes the checkout importable as the collection
 
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.interface_changes import obstacles  # noqa: E402
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.interface_fields import INTERFACE  # noqa: E402
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.network_fields import DOCUMENT  # noqa: E402
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.network_updates import SECTIONS, how  # noqa: E402
-
-import tests.conftest  # noqa: E402, F401 - makes the checkout importable as the collection
 
 HEAD = """# How the options of a libvirt network change
 
@@ -44,5 +45,50 @@ def table():
     return HEAD + "".join(rows())
 
 
+INTERFACES = """# How the options of a guest's interface change
+
+Written by `tests/docs_table.py` from the code. *live*: libvirt changes it while the guest runs; with a version, from that libvirt on.
+*replug*: it takes effect when the guest is started anew, or when the interface is unplugged and plugged in again, which
+`allow_replug` permits. Libvirt itself answers "ok" to some of the latter, and changes nothing.
+
+"""
+PLACES = {
+    "a Linux bridge": {"kind": "bridge"},
+    "Open vSwitch": {"kind": "openvswitch"},
+    "a macvtap network": {"kind": "direct", "mode": "bridge", "network": "n"},
+    "an exclusive network": {"kind": "direct", "mode": "passthrough", "network": "n"},
+    "macvtap of its own": {"kind": "direct", "mode": "bridge"},
+    "a virtual function": {"kind": "hostdev"},
+    "`ethernet`": {"kind": "ethernet"},
+    "`user`, `vhostuser`": {"kind": "user"},
+}
+VERSIONS = ((0, 0), (10, 0), (10, 8), (11, 0))
+
+
+def changes(option, place):
+    """Since which libvirt an option of an interface changes while its guest runs."""
+    since = [version for version in VERSIONS if not obstacles({}, {option: "other"}, place, place, version)]
+    if not since:
+        return "replug"
+    return "live" if since[0] == VERSIONS[0] else "live from {}.{}".format(*since[0])
+
+
+def interfaces():
+    places = list(PLACES)
+    lines = [f"| option | {' | '.join(places)} |", f"|---{'|---' * len(places)}|"]
+    for field in INTERFACE:
+        if field.name not in ("type", "source"):
+            cells = " | ".join(changes(field.name, place) for place in PLACES.values())
+            lines.append(f"| `{field.name}` | {cells} |")
+    return INTERFACES + "\n".join(lines) + MOVES
+
+
+MOVES = """
+
+`source` (and `type`) change live between networks and bridges that are Linux bridges, and from libvirt 10.8 on from those to
+Open vSwitch. Everything else, another portgroup of the same network included, takes a replug.
+"""
+
 if __name__ == "__main__":
     (ROOT / "docs/changes.md").write_text(table())
+    (ROOT / "docs/interfaces.md").write_text(interfaces())

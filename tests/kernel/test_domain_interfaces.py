@@ -461,6 +461,7 @@ REFUSED = {
     "a filter on a macvtap network": ({"source": {"network": "lan"}, "filterref": {"filter": "quiet"}}, "filterref cannot go with network lan, where guests sit on uplinks, for libvirt would drop it"),
     "a VLAN on macvtap": ({"source": {"dev": "up0", "mode": "bridge"}, "vlan": {"tags": [{"id": 5}]}}, "vlan cannot go with macvtap in mode bridge"),
     "a VLAN on a macvtap network": ({"source": {"network": "lan"}, "vlan": {"tags": [{"id": 5}]}}, "vlan cannot go with macvtap in mode bridge"),
+    "isolation on Open vSwitch": ({"source": {"bridge": "br9"}, "virtualport": {"type": "openvswitch"}, "isolated": True}, "isolated cannot go with Open vSwitch, for libvirt would leave it out"),
     "VLAN 0": ({"source": {"dev": "up1", "mode": "passthrough"}, "vlan": {"tags": [{"id": 0}]}}, "vlan tag 0 has to be from 1 to 4094"),
     "manager 0": ({"source": {"dev": "up0", "mode": "vepa"}, "virtualport": {"type": "802.1Qbg", "managerid": 0}}, "virtualport.managerid is 0, and has to be from 1 to 255 (0 is reserved)"),
     "a long profile": ({"source": {"dev": "up0", "mode": "vepa"}, "virtualport": {"type": "802.1Qbh", "profileid": "p" * 40}}, "virtualport.profileid is too long; it takes 39 characters"),

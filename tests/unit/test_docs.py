@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.docs_table import table
+from tests.docs_table import interfaces, table
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,6 +20,7 @@ def test_what_a_module_documents_can_be_read(path):
             assert yaml.safe_load(node.value.value)
 
 
-def test_the_table_of_changes_is_that_of_the_code():
-    """If this fails: tests/docs_table.py writes it anew."""
-    assert (ROOT / "docs/changes.md").read_text() == table()
+@pytest.mark.parametrize(("name", "written"), [("changes", table), ("interfaces", interfaces)])
+def test_the_tables_of_changes_are_those_of_the_code(name, written):
+    """If this fails: tests/docs_table.py writes them anew."""
+    assert (ROOT / f"docs/{name}.md").read_text() == written()

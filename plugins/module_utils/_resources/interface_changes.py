@@ -20,7 +20,8 @@ if t.TYPE_CHECKING:
 _SWITCHED = ("bridge", "openvswitch")
 _ON_TAP = ("link", "filterref", "isolated", "coalesce", "bandwidth", "trust_guest_rx_filters", "vlan")
 _IN_PLACE: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(_SWITCHED, _ON_TAP),
+    "bridge": _ON_TAP,
+    "openvswitch": tuple(option for option in _ON_TAP if option != "isolated"),  # which has no such thing
     "direct": ("link", "bandwidth"),
     "ethernet": ("link", "filterref", "bandwidth"),
     "user": ("link",),

@@ -92,6 +92,8 @@ class Validation:
         place = place_in(state, network)
         if "vlan" in state:
             yield from vlan_problems(place, self._version)
+        if state.get("isolated") and place["kind"] == "openvswitch":
+            yield "isolated cannot go with Open vSwitch, for libvirt would leave it out without a word"
         yield from host_problems(state, place, self._sysfs)
         wanted = state.get("filterref", {}).get("filter")
         if wanted and wanted not in self._filters():
