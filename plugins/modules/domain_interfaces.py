@@ -58,7 +58,7 @@ options:
             type: str
             choices: [network, bridge, direct, hostdev, ethernet, user, vhostuser]
           mac:
-            description: The MAC address. An interface keeps the one that it has.
+            description: The MAC address, in quotes. An interface keeps the one that it has.
             type: str
           alias:
             description: A name for the interface that the user gives, which has to start with C(ua-).
@@ -428,7 +428,7 @@ EXAMPLES = r"""
     domains:
       - name: web1
         interfaces:
-          - mac: 52:54:00:12:34:56
+          - mac: "52:54:00:12:34:56"
             source: {network: build}
 
 - name: Pull the cable
@@ -436,7 +436,7 @@ EXAMPLES = r"""
     domains:
       - name: web1
         interfaces:
-          - mac: 52:54:00:12:34:56
+          - mac: "52:54:00:12:34:56"
             link: down
 
 - name: Change what takes a replug
@@ -444,7 +444,7 @@ EXAMPLES = r"""
     domains:
       - name: web1
         interfaces:
-          - mac: 52:54:00:12:34:56
+          - mac: "52:54:00:12:34:56"
             mtu: 1400
             driver: {queues: 2}
     allow_replug: true
@@ -493,7 +493,7 @@ restart_required:
       type: str
   sample:
     - domain: web1
-      mac: 52:54:00:12:34:56
+      mac: "52:54:00:12:34:56"
       option: mtu
       reason: libvirt changes it at the next start of the guest only
 """

@@ -60,7 +60,7 @@ domains:
     - name: web1
       interfaces:
         - type: network
-          mac: 52:54:00:12:34:56
+          mac: "52:54:00:12:34:56"
           source: {network: lan}
           model: virtio
           address: "0000:00:02.0"

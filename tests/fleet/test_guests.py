@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
-import pytest
+import ast
 
-from .conftest import Fleet
+import pytest
+import yaml
+
+from .conftest import ROOT, Fleet
 
 HOSTS = ("kvm1", "kvm2", "kvm3")
 GUESTS = {
@@ -76,3 +79,23 @@ def test_a_mistake_fails_one_host_in_a_sentence(given, sentence, guests):
     assert sentence in done.failure("kvm1")
     assert done.failure("kvm2") is None and done.failure("kvm3") is None
     guests.play("remove", FLEET)
+
+
+def test_the_examples_of_the_module(guests, tmp_path):
+    """On a host that has what they speak of, one after the other, and twice."""
+    source = ast.parse((ROOT / "plugins/modules/domain_interfaces.py").read_text())
+    [examples] = [
+        node.value.value for node in source.body if isinstance(node, ast.Assign) and node.targets[0].id == "EXAMPLES"
+    ]
+    tasks = [task for task in yaml.safe_load(examples) for _time in range(2)]
+    playbook = tmp_path / "examples.yml"
+    playbook.write_text(yaml.safe_dump([{"hosts": "wanted", "gather_facts": False, "become": True, "tasks": tasks}]))
+    networks = [{"name": "lan", **MODES["kvm1"]}, {"name": "build", "mode": "isolated", "address": "192.168.151.1/24"}]
+    guest = {"name": "web1", "networks": [{"name": "lan", "mac": "52:54:00:12:34:56"}]}
+    host = {"kvm1": {"hostnet_networks": networks, "hostnet_guests": [guest], "hostnet_verify": False}}
+    assert guests.play("site", host).code == 0
+    done = guests.play(str(playbook), host)
+    assert done.code == 0, done.output
+    changed = [result["changed"] for result in done.of("kvm1")]
+    assert changed[1::2] == [False] * (len(changed) // 2) and all(changed[2::2])
+    guests.play("remove", host)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from ansible_collections.kvm.hostnet.plugins.module_utils._core import canonical
 
 
@@ -38,3 +39,10 @@ def test_forms(form, value, expected):
     else:
         assert form(value) == expected
         assert form(form(value)) == expected
+
+
+def test_what_yaml_makes_of_a_mac_address():
+    with pytest.raises(
+        ValueError, match=r'what YAML makes of a MAC address without quotes; write "52:54:00:12:34:56" in'
+    ):
+        canonical.mac(str(yaml.safe_load("52:54:00:12:34:56")))

@@ -53,6 +53,11 @@ def subnet(value: str) -> str:
 
 def mac(value: str) -> str:
     """A unicast MAC address, lower case, with colons."""
+    if value.isdigit():  # YAML 1.1 reads 52:54:00:12:34:56 as a number of seconds, to the base of 60
+        pairs = [f"{int(value) // 60**place % 60:02d}" for place in range(5, -1, -1)]
+        raise ValueError(
+            f'{value} is what YAML makes of a MAC address without quotes; write "{":".join(pairs)}" in quotes'
+        )
     plain = value.lower().replace("-", ":")
     if not re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", plain):
         raise ValueError(f'"{value}" is not a MAC address, such as 52:54:00:12:34:56')
