@@ -385,6 +385,26 @@ def test_what_has_no_option_stays(nics, domain):
     assert "<sndbuf>7</sndbuf>" in document and "state='down'" in document and "vhost='/dev/vhost-net'" in document
 
 
+def test_two_interfaces_with_one_mac_address(nics, domain, interfaces_info):
+    """libvirt lets a guest have them, and a task about another one of its interfaces leaves them alone."""
+    domain(
+        "".join(
+            f"<interface type='user'><mac address='{OTHER}'/><model type='{model}'/></interface>"
+            for model in ("virtio", "e1000")
+        )
+    )
+    assert nics(ON_N)["steps"] == [f"attach persistent vm1 {MAC}"]
+    [told] = interfaces_info("vm1")["domains"]
+    assert [nic["model"] for nic in told["interfaces"]] == ["virtio", "e1000", "virtio"]
+
+
+def test_what_has_no_option_stays_with_another_mac_address(nics, domain):
+    guest = domain(f"<interface type='network'><mac address='{MAC}'/><source network='n'/><alias name='ua-a'/><model type='virtio'/>"
+                   "<driver name='vhost'/><guest dev='eth9'/></interface>")  # fmt: skip
+    nics({"alias": "ua-a", "mac": OTHER})
+    assert OTHER in guest.XMLDesc(0) and "<guest dev='eth9'/>" in guest.XMLDesc(0) and MAC not in guest.XMLDesc(0)
+
+
 def test_a_transient_guest(nics, daemon, domain):
     running = domain(transient=True)
     assert nics(ON_N)["steps"] == [f"attach live vm1 {MAC}"]

@@ -226,7 +226,7 @@ class Libvirt:
                     return {"document": network.XMLDesc(0), "active": bool(network.isActive())}
         return None
 
-    def domains(self, names: t.Collection[str] = ()) -> dict[str, dict[str, t.Any]]:
+    def domains(self, names: t.Collection[str] | None = None) -> dict[str, dict[str, t.Any]]:
         """The `uuid` and documents (`persistent`, `live`; None where there is none) of the named domains, or of all."""
         with _errors("list the domains"):
             everything = {domain.name(): domain for domain in self._handle.listAllDomains()}
@@ -239,7 +239,7 @@ class Libvirt:
                     "live": domain.XMLDesc(0) if name in active else None,
                 }
                 for name, domain in everything.items()
-                if not names or name in names
+                if names is None or name in names
             }
 
     def domain_names(self) -> list[str]:

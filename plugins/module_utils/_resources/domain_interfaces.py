@@ -43,6 +43,15 @@ class Target(t.NamedTuple):
     state: State  #: of the interface, or of its ailment
 
 
+class Pair(t.NamedTuple):
+    """An interface as it is and as it is to be."""
+
+    key: str  #: what it is to be found by
+    found: str  #: what it is found by now
+    before: State | None
+    want: State
+
+
 class DomainInterfaces(Resource):
     """Each item has its interfaces twice, `persistent` and `live`; None where the domain is not so."""
 
@@ -107,7 +116,7 @@ class DomainInterfaces(Resource):
                 if half == "live":
                     goal.update(self._settled(name, pairs, have["places"]))
                 else:
-                    goal[half] = {document.key_of(want): want for _before, want in pairs}
+                    goal[half] = {pair.key: pair.want for pair in pairs}
         return goal
 
     def _identified(self, name: str, items: list[State], have: State) -> list[State]:
@@ -117,17 +126,19 @@ class DomainInterfaces(Resource):
         self._macs[name] = [item["mac"] for item in identified]
         return identified
 
-    def _pairs(self, items: list[State], have: State, half: str) -> list[tuple[State | None, State]]:
-        """Each interface that one half of a domain is to have, after what it is now."""
+    def _pairs(self, items: list[State], have: State, half: str) -> list[Pair]:
+        """The interfaces that one half of a domain is to have."""
         here, other = have[half], have["live" if half == "persistent" else "persistent"] or {}
-        meant = {_find(here, item): item for item in items}
+        meant = {_find(here, item) for item in items}
         kept = {} if self._params["exclusive"] else {key: here[key] for key in here if key not in meant}
-        pairs: list[tuple[State | None, State]] = [(state, state) for state in kept.values()]
+        pairs = [Pair(key, key, state, state) for key, state in kept.items()]
         for item in items:
             if item["state"] == "present":
-                before = here.get(_find(here, item))
+                found = _find(here, item)
+                before = here.get(found)
                 base = before or other.get(_find(other, item)) or self._fresh(item, have)
-                pairs.append((before, document.aim(base, item)))
+                want = document.aim(base, item)
+                pairs.append(Pair(document.key_of(want), found, before, want))
         return pairs
 
     def _fresh(self, item: State, have: State) -> State:
@@ -143,30 +154,30 @@ class DomainInterfaces(Resource):
         name = state.get("source", {}).get("network")
         return place_in(state, self._reader.network(name) if name else None)
 
-    def _settled(self, name: str, pairs: list[tuple[State | None, State]], places: State) -> State:
+    def _settled(self, name: str, pairs: list[Pair], places: State) -> State:
         """The running interfaces to reach: what cannot change stays, unless the interface may be unplugged for it."""
         live: State = {}
         reached: State = {}
         replugged = []
-        for before, want in pairs:
-            here = places[document.key_of(before)] if before else {}
+        for key, found, before, want in pairs:
+            here = places[found] if before else {}
             blocked = obstacles(before, want, here, self._place(want), self._version) if before else {}
-            state = want
-            if before and blocked and not self._params["allow_replug"]:
-                self._refuse_if_only_live(name, before, blocked)
-                state = _without(want, blocked, before)
+            stays = before and blocked and not self._params["allow_replug"]
+            if before and stays:
+                self._refuse_if_only_live(name, found, blocked)
             elif blocked:
-                replugged.append(document.key_of(want))
-            key = document.key_of(state)
+                replugged.append(key)
+            state = _without(want, blocked, before) if before and stays else want
             there = here if before and before.get("source") == state.get("source") else self._place(state)
-            live[key] = state
-            reached[key] = {**there, **({"link": here["link"]} if "link" in here and key not in replugged else {})}
+            link = {"link": here["link"]} if "link" in here and key not in replugged else {}
+            now = found if stays else key
+            live[now], reached[now] = state, {**there, **link}
         return {"live": live, "places": reached, **({"replug": replugged} if replugged else {})}
 
-    def _refuse_if_only_live(self, name: str, before: State, blocked: dict[str, str]) -> None:
+    def _refuse_if_only_live(self, name: str, key: str, blocked: dict[str, str]) -> None:
         if self._params["apply_to"] == "live":
             raise HostNetError(
-                f"Nothing was changed. Domain {name}, interface {document.key_of(before)}: "
+                f"Nothing was changed. Domain {name}, interface {key}: "
                 f"{', '.join(blocked)} cannot change while it runs ({'; '.join(dict.fromkeys(blocked.values()))}); "
                 "set allow_replug to have it unplugged and plugged in again, or apply_to to both"
             )
@@ -177,7 +188,7 @@ class DomainInterfaces(Resource):
             step
             for name, wanted in goal.items()
             for half in HALVES
-            for step in _plan(name, half, wanted, current[name])
+            for step in (_plan(name, half, wanted, current[name]) if name in current else ())
         ]
 
     def apply(self, step: Step) -> None:
@@ -186,9 +197,9 @@ class DomainInterfaces(Resource):
 
     def _attach(self, target: Target, half: str) -> None:
         domain, key, state = target
-        found = self._reader.element(domain, half, key)
-        if found is None:
-            found = self._reader.element(domain, "live" if half == "persistent" else "persistent", key)
+        halves = (half, *(other for other in HALVES if other != half))
+        known = (self._reader.element(domain, place, key, state.get("alias")) for place in halves)
+        found = next((element for element in known if element is not None), None)
         if half == "persistent" and "address" not in state:
             state = {**state, **self._same_slot(domain, key)}
         self._libvirt.change_interface("attach", domain, document.encode(state, found), live=half == "live")

@@ -49,7 +49,7 @@ class DomainInterfacesInfo(Query):
     def answer(self) -> State:
         reader = Reader(self._libvirt, Sysfs())
         names = self._params["names"]
-        found = reader.examined(reader.read(names))
+        found = reader.examined(reader.read(names or None))
         missing = sorted(set(names) - found.keys())
         if missing:
             have = ", ".join(self._libvirt.domain_names()) or "none"

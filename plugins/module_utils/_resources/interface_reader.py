@@ -34,8 +34,8 @@ class Reader:
         self._once: dict[tuple[str, str], dict[str, Element]] = {}  #: all that were seen: what the way back starts from
         self.documents: dict[str, State] = {}
 
-    def read(self, names: Collection[str] = ()) -> State:
-        """The named domains that there are, or all."""
+    def read(self, names: Collection[str] | None = None) -> State:
+        """The named domains that there are, or all if none are named."""
         found = self._libvirt.domains(names)
         self.documents.update(found)
         return {name: self._state(name, domain) for name, domain in found.items()}
@@ -88,7 +88,11 @@ class Reader:
             self._networks[name] = found and {**network_document.decode(found["document"]), "active": active}
         return self._networks[name]
 
-    def element(self, domain: str, half: str, key: str) -> Element | None:
-        """An interface as it stands in a document, or once stood there."""
-        found = self._now.get((domain, half), {}).get(key)
-        return self._once.get((domain, half), {}).get(key) if found is None else found
+    def element(self, domain: str, half: str, key: str, alias: str | None = None) -> Element | None:
+        """An interface as it stands in a document, or once stood there; by its alias if it had another MAC address."""
+        for known in (self._now, self._once):
+            elements = known.get((domain, half), {})
+            if key in elements:
+                return elements[key]
+        once = self._once.get((domain, half), {}).values()
+        return next((element for element in once if alias and document.decode(element).get("alias") == alias), None)
