@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import libvirt
 import pytest
@@ -24,7 +25,9 @@ SHAPES = subprocess.run("ip link add shaped0 type bridge && tc qdisc add dev sha
 UUID = "09b11c53-8b5c-4eeb-8f00-d84eaa0aaa4f"
 SHAPED = {"inbound": {"average": 1000, "peak": 5000, "burst": 1024}, "outbound": {"average": 128}}
 ON_N = {"mac": MAC, "source": {"network": "n"}}
-VF = {"address": "0000:00:00.0"}  # the host bridge, for no test of this host has a virtual function
+# some PCI device, since this host has no virtual function; it is only defined, never started
+DEVICES = sorted(path.name for path in Path("/sys/bus/pci/devices").glob("*"))
+VF = {"address": (*DEVICES, "0000:00:00.0")[0]}
 FILTER = "<filter name='quiet' chain='root'><rule action='drop' direction='in'><ip protocol='tcp' dstportstart='25'/></rule></filter>"
 NETWORKS = (
     {"name": "n", "forward": {"mode": "nat"}, "ips": [{"address": "192.168.150.1", "prefix": 24}],
@@ -56,7 +59,7 @@ OPTIONS = {
     "a network": {"source": {"network": "n", "portgroup": "b"}},
     "a bridge": {"source": {"bridge": "br9"}},
     "macvtap": {"source": {"dev": "up0", "mode": "private"}},
-    "a virtual function": {"source": VF, "managed": True, "driver": {"name": "vfio"}},
+    **({"a virtual function": {"source": VF, "managed": True, "driver": {"name": "vfio"}}} if DEVICES else {}),
     "a tap of somebody else's": {"type": "ethernet", "target": {"dev": "tap9", "managed": False}},
     "QEMU's own network": {"type": "user", "ips": [{"address": "10.9.0.2", "prefix": 24}]},
     "vhostuser": {"source": {"path": "/run/vhost.sock", "mode": "server"}, "driver": {"queues": 2}},
@@ -375,6 +378,15 @@ def test_the_seed_makes_the_address(nics, domain):
     assert nics({"source": {"network": "n"}}, mac_seed="kvm1")["macs"]["vm1"] == made
     nics({"source": {"network": "n"}, "state": "absent"})
     assert nics({"source": {"network": "n"}}, mac_seed="kvm2")["macs"]["vm1"] != made
+
+
+def test_types_without_options_are_told_and_stay(nics, domain, interfaces_info):
+    domain(f"<interface type='mcast'><mac address='{OTHER}'/><source address='230.0.0.1' port='5558'/></interface>")
+    nics(ON_N, exclusive=True)
+    told = interfaces_info("vm1")
+    assert [nic["mac"] for nic in told["domains"][0]["interfaces"]] == [MAC]
+    assert [nic["mac"] for nic in told["details"]["vm1"]["interfaces"]] == [OTHER, MAC]
+    assert not do(DomainInterfaces, told["domains"], exclusive=True)["changed"]
 
 
 def test_what_has_no_option_stays(nics, domain):

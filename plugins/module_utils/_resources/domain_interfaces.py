@@ -18,7 +18,7 @@ from .._drivers.libvirt import connection
 from .._drivers.sysfs import Sysfs
 from . import interface_document as document
 from .interface_changes import inherited, obstacles, place_in
-from .interface_fields import INTERFACE
+from .interface_fields import INTERFACE, TYPES
 from .interface_host import repair
 from .interface_identity import identify, seeded_interfaceid
 from .interface_reader import Reader
@@ -130,8 +130,9 @@ class DomainInterfaces(Resource):
         """The interfaces that one half of a domain is to have."""
         here, other = have[half], have["live" if half == "persistent" else "persistent"] or {}
         meant = {_find(here, item) for item in items}
-        kept = {} if self._params["exclusive"] else {key: here[key] for key in here if key not in meant}
-        pairs = [Pair(key, key, state, state) for key, state in kept.items()]
+        # of a type that there is no option for, nothing could be listed
+        stays = {key for key in here if not self._params["exclusive"] or here[key]["type"] not in TYPES}
+        pairs = [Pair(key, key, state, state) for key, state in here.items() if key in stays - meant]
         for item in items:
             if item["state"] == "present":
                 found = _find(here, item)

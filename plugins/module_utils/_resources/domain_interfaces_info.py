@@ -15,6 +15,7 @@ from .._core.resource import Query
 from .._core.state import differences
 from .._drivers.libvirt import connection
 from .._drivers.sysfs import Sysfs
+from .interface_fields import TYPES
 from .interface_reader import Reader
 from .network_fields import URI
 
@@ -84,4 +85,4 @@ class DomainInterfacesInfo(Query):
 def _options(name: str, state: State) -> State:
     """A domain as an item of domain_interfaces that asks for what is already so."""
     interfaces = state["live"] if state["persistent"] is None else state["persistent"]
-    return {"name": name, "interfaces": list(interfaces.values())}
+    return {"name": name, "interfaces": [nic for nic in interfaces.values() if nic["type"] in TYPES]}
