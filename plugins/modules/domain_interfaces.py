@@ -380,8 +380,9 @@ options:
     default: 20
   exclusive:
     description:
-      - Removes every interface of the domains that their O(domains[].interfaces) does not list, except those of types that
-        have no options here. Items without a name for their interface take what is there before anything new is made.
+      - Removes every interface of the domains that their O(domains[].interfaces) does not list, except those of types
+        that have no options here. Items without a name for their interface take what is there before anything new is
+        made.
     type: bool
     default: false
   missing:
