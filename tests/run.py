@@ -154,6 +154,7 @@ def measured(names: list[str]) -> list[str]:
         for name in names
         if (OUTPUT / f"{name}.xml").exists()
         for found in ElementTree.parse(OUTPUT / f"{name}.xml").getroot().iter("property")
+        if found.get("name") == "measured"
     ]
 
 
