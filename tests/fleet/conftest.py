@@ -76,7 +76,9 @@ class Fleet:
 
     def sh(self, host, command):
         enter = [str(ROOT / "tests/lab/lab.py"), "exec", host, "sh", "-c", command]
-        return subprocess.run(enter, capture_output=True, text=True, check=True).stdout
+        done = subprocess.run(enter, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        return done.stdout
 
     def state(self, host):
         return self.sh(host, STATE)
