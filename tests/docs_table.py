@@ -85,8 +85,8 @@ def interfaces():
 
 MOVES = """
 
-`source` (and `type`) change live between networks and bridges that are Linux bridges, and from libvirt 10.8 on from those to
-Open vSwitch. Everything else, another portgroup of the same network included, takes a replug.
+`source` (and `type`) change live between networks and bridges that are Linux bridges. Everything else takes a replug: to and from
+macvtap, to and from Open vSwitch (where libvirt 11.3 leaves the tap on both), and another portgroup.
 """
 
 if __name__ == "__main__":

@@ -31,12 +31,13 @@ options:
         required: true
       interfaces:
         description:
-          - The interfaces. An option that is left out is left alone; an empty string, list or mapping clears it.
+          - The interfaces. An option that is left out is left alone; an empty list or mapping clears it, and so does an
+            empty string where the option is any text. Numbers cannot be cleared.
           - An item means the interface with its O(domains[].interfaces[].mac), or else its
             O(domains[].interfaces[].alias), or else its O(domains[].interfaces[].address) or the PCI address of its
             O(domains[].interfaces[].source). An item with none of these means the first interface of equal type and
             source that no other item means, or else a new one, whose MAC address is the same each time; see
-            O(mac_seed).
+            O(mac_seed). For V(absent) it means all of equal type and source that no other item means.
           - The names of the options are the words of libvirt's domain document,
             U(https://libvirt.org/formatdomain.html#network-interfaces), which says more about each of them.
         type: list
@@ -177,7 +178,6 @@ options:
                 description: The VLANs.
                 type: list
                 elements: dict
-                required: true
                 suboptions:
                   id:
                     description: From 1 to 4094.
@@ -323,7 +323,7 @@ options:
                 description: For V(ethernet), whether libvirt makes the link and deletes it.
                 type: bool
           script:
-            description: For V(ethernet) and V(bridge), what is run to connect the link.
+            description: For V(ethernet), what is run to connect the link.
             type: str
           backend:
             description: What serves the link.

@@ -355,7 +355,6 @@ options:
             description: The tags.
             type: list
             elements: dict
-            required: true
             suboptions:
               id:
                 description: The VLAN, from 1 to 4094.

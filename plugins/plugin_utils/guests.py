@@ -50,6 +50,8 @@ def _guest_problems(guest: Guest) -> Iterator[str]:
     for network in networks:
         if isinstance(network, dict) and isinstance(network.get("name"), str):
             yield from unknown(f"option of network {network['name']}", network, _NETWORK)
+            if network.get("state", "present") not in _STATES:
+                yield not_one_of(f"state of network {network['name']}", network["state"], _STATES)
         elif not isinstance(network, str):
             yield f"{network} is no network; write its name, or a mapping with a name"
 

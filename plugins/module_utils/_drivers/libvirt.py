@@ -118,12 +118,13 @@ class Libvirt:
         return {network.name() for network in self._handle.listAllNetworks(flag)}
 
     def _guests(self, network: t.Any) -> list[dict[str, t.Any]]:
-        """Who sits on a network, by its port records: domain, MAC address, and tap where the guest has one."""
+        """Who sits on a network, by its port records: domain, MAC, isolation, and its tap if it has one."""
         guests = []
         for port in network.listAllPorts(0):
             record = ElementTree.fromstring(port.XMLDesc(0))
             domain, mac = record.findtext("owner/name") or "", (_get(record, "mac", "address") or "").lower()
-            guests.append({"domain": domain, "mac": mac, "tap": self._tap(domain, mac)})
+            isolated = _get(record, "port", "isolated") == "yes"
+            guests.append({"domain": domain, "mac": mac, "tap": self._tap(domain, mac), "isolated": isolated})
         return sorted(guests, key=lambda guest: (guest["domain"], guest["mac"]))
 
     def _tap(self, domain: str, mac: str) -> str | None:
@@ -275,22 +276,22 @@ class Libvirt:
                 if verb != "detach" or "in the process of unplug" not in str(error):
                     raise
 
-    def validate_interfaces(self, documents: dict[str, list[str]]) -> None:
-        """Hold interfaces, by domain, against libvirt's schema without showing them to the host's daemon."""
+    def validate_interfaces(self, documents: dict[str, str]) -> None:
+        """Hold interfaces, by what to call each, against libvirt's schema without showing them to the host's daemon."""
         if not documents:
             return
         with _errors("open libvirt's test driver"):
             scratch = libvirt.open("test:///default")
         try:
-            for name, interfaces in documents.items():
-                domain = _TEST_DOMAIN.format(interfaces="".join(interfaces))
+            for told, document in documents.items():
                 try:
+                    domain = _TEST_DOMAIN.format(interfaces=document)
                     scratch.defineXMLFlags(domain, libvirt.VIR_DOMAIN_DEFINE_VALIDATE).undefine()
                 except libvirt.libvirtError as error:
-                    raise LibvirtError(
-                        f"Nothing was changed. libvirt does not take an interface of domain {name}: "
-                        f"{_schema_reason(error)}"
-                    ) from error
+                    reason = _schema_reason(error)
+                    if "interleave" in reason:  # all that the schema has to say of a value
+                        reason = "one of its values is not what libvirt's schema allows; see libvirt's formatdomain"
+                    raise LibvirtError(f"Nothing was changed. {told}: {reason}") from error
         finally:
             scratch.close()
 

@@ -17,7 +17,7 @@ from .._core.state import Step, differences
 from .._drivers.libvirt import connection
 from .._drivers.sysfs import Sysfs
 from . import interface_document as document
-from .interface_changes import inherited, obstacles, place_in
+from .interface_changes import inherited, obstacles, place_in, unsaid
 from .interface_fields import INTERFACE, TYPES
 from .interface_host import repair
 from .interface_identity import identify, seeded_interfaceid
@@ -94,7 +94,8 @@ class DomainInterfaces(Resource):
     @contextmanager
     def open(cls, params: State, *, writable: bool) -> Iterator[DomainInterfaces]:
         with connection(params["uri"], writable=writable) as libvirt:
-            yield cls(libvirt, Sysfs(), params)
+            # once the earlier task has run, its networks are there or they are not
+            yield cls(libvirt, Sysfs(), {**params, **({"pending_networks": []} if writable else {})})
 
     def read(self) -> State:
         return self._reader.examined(self._reader.read(list(self._params["domains"])))
@@ -110,11 +111,13 @@ class DomainInterfaces(Resource):
     def _aim(self, name: str, desired: State, have: State) -> State:
         items = self._identified(name, desired["interfaces"], have)
         goal = dict(have)
+        if self._params["apply_to"] == "persistent":
+            goal.pop("ailing", None)
         for half in HALVES:
             if have[half] is not None and self._params["apply_to"] in ("both", half):
                 pairs = self._pairs(items, have, half)
                 if half == "live":
-                    goal.update(self._settled(name, pairs, have["places"]))
+                    goal.update(self._settled(name, pairs, have))
                 else:
                     goal[half] = {pair.key: pair.want for pair in pairs}
         return goal
@@ -123,7 +126,12 @@ class DomainInterfaces(Resource):
         known = {**(have["live"] or {}), **(have["persistent"] or {})}
         seed = self._params["mac_seed"] or have["uuid"]
         identified = identify(items, known, seed, name, exclusive=self._params["exclusive"])
-        self._macs[name] = [item["mac"] for item in identified]
+        self._macs[name] = [item["mac"] for item in identified if item["state"] == "present"]
+        keys = [document.key_of(item) for item in identified]
+        for key in sorted({key for key in keys if keys.count(key) > 1}):
+            raise HostNetError(
+                f"Nothing was changed. Domain {name}: two of its items mean the interface {key}; make one of them"
+            )
         return identified
 
     def _pairs(self, items: list[State], have: State, half: str) -> list[Pair]:
@@ -137,35 +145,49 @@ class DomainInterfaces(Resource):
             if item["state"] == "present":
                 found = _find(here, item)
                 before = here.get(found)
-                base = before or other.get(_find(other, item)) or self._fresh(item, have)
-                want = document.aim(base, item)
+                base = before or other.get(_find(other, item)) or self._fresh(item)
+                want = self._with_identity(document.aim(base, item), base, have)
+                if half == "live" and before:
+                    want = unsaid(want, before, self._given(want))
                 pairs.append(Pair(document.key_of(want), found, before, want))
         return pairs
 
-    def _fresh(self, item: State, have: State) -> State:
+    @staticmethod
+    def _fresh(item: State) -> State:
         """What a new interface has where nothing is said."""
         kind = document.type_of(item)
-        state: State = {"type": kind} if kind == "hostdev" else {"type": kind, "model": "virtio"}
-        if kind in ("network", "bridge") and self._place({**item, "type": kind})["kind"] == "openvswitch":
-            identity = seeded_interfaceid(have["uuid"], item["mac"])
-            state["virtualport"] = {"type": "openvswitch", "interfaceid": identity}
-        return state
+        return {"type": kind} if kind in (None, "hostdev") else {"type": kind, "model": "virtio"}
+
+    def _with_identity(self, want: State, base: State, have: State) -> State:
+        """An interface that comes to Open vSwitch with an identity that is the same each time."""
+        port = want.get("virtualport", {})
+        comes = base.get("source") != want.get("source") or base.get("virtualport") != want.get("virtualport")
+        if not comes or "interfaceid" in port or self._place(want)["kind"] != "openvswitch":
+            return want
+        identity = seeded_interfaceid(have["uuid"], want["mac"])
+        return {**want, "virtualport": {**port, "type": "openvswitch", "interfaceid": identity}}
+
+    def _given(self, state: State) -> State:
+        """What the network of an interface gives it."""
+        source = state.get("source", {})
+        network = self._reader.network(source["network"]) if "network" in source else None
+        return inherited(network or {}, source.get("portgroup"))
 
     def _place(self, state: State) -> State:
         name = state.get("source", {}).get("network")
         return place_in(state, self._reader.network(name) if name else None)
 
-    def _settled(self, name: str, pairs: list[Pair], places: State) -> State:
+    def _settled(self, name: str, pairs: list[Pair], have: State) -> State:
         """The running interfaces to reach: what cannot change stays, unless the interface may be unplugged for it."""
         live: State = {}
         reached: State = {}
         replugged = []
         for key, found, before, want in pairs:
-            here = places[found] if before else {}
+            here = have["places"][found] if before else {}
             blocked = obstacles(before, want, here, self._place(want), self._version) if before else {}
             stays = before and blocked and not self._params["allow_replug"]
             if before and stays:
-                self._refuse_if_only_live(name, found, blocked)
+                self._refuse_if_only_live(name, found, blocked, have)
             elif blocked:
                 replugged.append(key)
             state = _without(want, blocked, before) if before and stays else want
@@ -175,12 +197,14 @@ class DomainInterfaces(Resource):
             live[now], reached[now] = state, {**there, **link}
         return {"live": live, "places": reached, **({"replug": replugged} if replugged else {})}
 
-    def _refuse_if_only_live(self, name: str, key: str, blocked: dict[str, str]) -> None:
-        if self._params["apply_to"] == "live":
+    def _refuse_if_only_live(self, name: str, key: str, blocked: dict[str, str], have: State) -> None:
+        transient = have["persistent"] is None
+        if transient or self._params["apply_to"] == "live":
             raise HostNetError(
                 f"Nothing was changed. Domain {name}, interface {key}: "
                 f"{', '.join(blocked)} cannot change while it runs ({'; '.join(dict.fromkeys(blocked.values()))}); "
-                "set allow_replug to have it unplugged and plugged in again, or apply_to to both"
+                "set allow_replug to have it unplugged and plugged in again"
+                + ("" if transient else ", or apply_to to both")
             )
 
     @staticmethod
@@ -207,8 +231,8 @@ class DomainInterfaces(Resource):
 
     def _same_slot(self, domain: str, key: str) -> State:
         """The guest address that the interface has while the guest runs, so that it keeps it at the next start."""
-        state = self._reader.read([domain])[domain]
-        address = (state["live"] or {}).get(key, {}).get("address")
+        running = self._reader.read([domain]).get(domain, {}).get("live") or {}
+        address = running.get(key, {}).get("address")
         taken = document.pci_addresses(self._reader.documents[domain]["persistent"])
         return {"address": address} if address and address not in taken else {}
 
@@ -222,7 +246,11 @@ class DomainInterfaces(Resource):
             return
         whole = {**state, **self._for_open_vswitch(state, before)} if half == "live" else state
         self._libvirt.change_interface("update", domain, document.encode(whole, element), live=half == "live")
-        left = differences(self._reader.read([domain])[domain][half].get(key, {}), state)
+        after = self._again(domain, half).get(key, {})
+        if half == "live" and after:  # what its network would give it anyway is not in there
+            shown = {name: value for name, value in self._reader.shown(domain, key).items() if name in state}
+            after = unsaid({**shown, **after}, state, self._given(state))
+        left = differences(after, state)
         if left:
             raise HostNetError(
                 f"libvirt said that it changed {', '.join(left)} of interface {key} of the {_told(half)} domain "
@@ -233,9 +261,7 @@ class DomainInterfaces(Resource):
         """What an update has to repeat, or libvirt takes the VLAN away, and changes the interface's identity."""
         if self._place(state)["kind"] != "openvswitch":
             return {}
-        source = state.get("source", {})
-        network = self._reader.network(source["network"]) if "network" in source else None
-        vlan = state.get("vlan") or inherited(network or {}, source.get("portgroup")).get("vlan")
+        vlan = state.get("vlan") or self._given(state).get("vlan")
         known = before.get("virtualport", {}).get("interfaceid")
         port = {"type": "openvswitch", **({"interfaceid": known} if known else {}), **state.get("virtualport", {})}
         return {"virtualport": port, **({"vlan": vlan} if vlan else {})}
@@ -246,13 +272,20 @@ class DomainInterfaces(Resource):
         written = document.encode(document.decode(element), element) if element is not None else ""
         self._libvirt.change_interface("detach", domain, written, live=half == "live")
         deadline = time.monotonic() + self._params["detach_timeout"]
-        while key in (self._reader.read([domain])[domain][half] or {}):
+        while key in self._again(domain, half):
             if time.monotonic() > deadline:
                 raise HostNetError(
                     f"Domain {domain} has not let go of its interface {key} within {self._params['detach_timeout']} s: "
                     "its system has to be up and to support hot-unplug. It may still let go of it later"
                 )
             time.sleep(0.2)
+
+    def _again(self, domain: str, half: str) -> State:
+        """The interfaces of a domain as they are now."""
+        found = self._reader.read([domain]).get(domain, {}).get(half)
+        if found is None:
+            raise HostNetError(f"The {_told(half)} domain {domain} has gone away meanwhile")
+        return t.cast("State", found)
 
     def _replug(self, target: Target, half: str) -> None:
         self._detach(target, half)
@@ -282,16 +315,26 @@ class DomainInterfaces(Resource):
 
     def _waiting(self, name: str, goal: State) -> Iterator[State]:
         """What of running interfaces is otherwise in the persistent domain, and why it is not the same now."""
-        persistent = goal["persistent"] or {}
-        for key, state in (goal["live"] or {}).items():
-            later = persistent.get(_find(persistent, state))
+        live, persistent = goal["live"], goal["persistent"]
+        if live is None or persistent is None:
+            return
+        partner = {key: key if key in persistent else _find(persistent, state) for key, state in live.items()}
+        for key, state in live.items():
+            later = persistent.get(partner[key])
             if later is None:
+                yield _entry(
+                    name, state, "state", "it is in the running guest only, and not there after the next start"
+                )
                 continue
             reasons = obstacles(state, later, goal["places"][key], self._place(later), self._version)
-            for path in differences(state, later):
-                if path != "address":  # where the guest has room is not the user's to say twice
-                    reason = reasons.get(path, "it was changed in one of the two only")
-                    yield {"domain": name, "mac": state["mac"], "option": path, "reason": reason}
+            for path in differences(state, unsaid(later, state, self._given(later))):
+                yield _entry(name, state, path, reasons.get(path, "it was changed in one of the two only"))
+        for key in [key for key in persistent if key not in partner.values()]:
+            yield _entry(name, persistent[key], "state", "it is plugged in at the next start only")
+
+
+def _entry(domain: str, state: State, option: str, reason: str) -> State:
+    return {"domain": domain, "mac": state["mac"], "option": option, "reason": reason}
 
 
 def _find(half: State, item: State) -> str:
@@ -331,7 +374,7 @@ def _plan(name: str, half: str, goal: State, current: State) -> list[Step]:
         steps += [
             ("repair", key, ailment)
             for key, ailment in current.get("ailing", {}).items()
-            if key in wanted and "repair" in ailment
+            if key in wanted and key in goal.get("ailing", {}) and "repair" in ailment
         ]
     steps.sort(key=lambda step: _ORDER.index(step[0]))
     return [Step(f"{verb} {half}", f"{name} {key}", Target(name, key, state)) for verb, key, state in steps]

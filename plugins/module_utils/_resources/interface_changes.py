@@ -17,7 +17,6 @@ from . import network_document
 if t.TYPE_CHECKING:
     from .._core.field import State
 
-_SWITCHED = ("bridge", "openvswitch")
 _ON_TAP = ("link", "filterref", "isolated", "coalesce", "bandwidth", "trust_guest_rx_filters", "vlan")
 _IN_PLACE: dict[str, tuple[str, ...]] = {
     "bridge": _ON_TAP,
@@ -27,31 +26,34 @@ _IN_PLACE: dict[str, tuple[str, ...]] = {
     "user": ("link",),
     "vhostuser": ("link",),
 }
-TRUST_SINCE, LINUX_VLAN_SINCE, BETWEEN_SWITCHES_SINCE, POOLS_SINCE = (10, 0), (11, 0), (10, 8), (10, 8)
+TRUST_SINCE, LINUX_VLAN_SINCE, POOLS_SINCE = (10, 0), (11, 0), (10, 8)
+PORTGROUPS_STAY_SINCE = (10, 0)  # 9.0 takes another one with another network, 11.3 does not
 NEWEST = (99, 0)
-_NO_MOVE = "{} does not move interfaces between Linux bridges and Open vSwitch, 10.8 and later move them to it"
-_STAYS = "libvirt moves no interface off its Open vSwitch bridge, or leaves it there as well"
 INHERITED = ("vlan", "virtualport", "bandwidth", "trust_guest_rx_filters", "isolated", "mtu")
 
 
 def place_in(state: State, network: State | None) -> State:
     """Where an interface is to sit, as place_of() tells it of one that runs; `network` is what it is on, if on one."""
-    source = state.get("source", {})
-    if state["type"] == "network" and network:
-        where = network_document.place(network)
-        if where == network_document.HOSTDEV:
-            return {"kind": "hostdev", "network": source["network"]}
-        if where == network_document.UPLINK:
-            return {"kind": "direct", "mode": network["forward"]["mode"], "network": source["network"]}
-        port = {**inherited(network, source.get("portgroup")).get("virtualport", {}), **state.get("virtualport", {})}
-        own = {"own": True} if where == network_document.OWN_BRIDGE else {}
-        on = network.get("bridge", {}).get("name", "")
-        return {"kind": _switch(port), **own, "on": on, "network": source["network"]}
-    if state["type"] in ("network", "bridge"):
+    source, kind = state.get("source", {}), state.get("type", "")
+    if kind == "network" and network:
+        return {**_on_network(state, network), "network": source["network"]}
+    if kind in ("network", "bridge"):
         return {"kind": _switch(state.get("virtualport", {})), "on": source.get("bridge", "")}
-    if state["type"] == "direct":
+    if kind == "direct":
         return {"kind": "direct", "mode": source.get("mode", "vepa"), "on": source.get("dev", "")}
-    return {"kind": state["type"]}
+    return {"kind": kind}
+
+
+def _on_network(state: State, network: State) -> State:
+    where, bridge = network_document.place(network), network.get("bridge", {}).get("name", "")
+    if where == network_document.HOSTDEV:
+        return {"kind": "hostdev"}
+    if where == network_document.UPLINK:
+        return {"kind": "direct", "mode": network["forward"]["mode"]}
+    if where == network_document.OWN_BRIDGE:
+        return {"kind": "bridge", "own": True, "on": bridge}
+    given = inherited(network, state["source"].get("portgroup")).get("virtualport", {})
+    return {"kind": _switch({**state.get("virtualport", {}), **given}), "on": bridge}
 
 
 def _switch(port: State) -> str:
@@ -66,12 +68,13 @@ def obstacles(
     `have` and `want` are where the interface sits and where it is to sit.
     """
     paths = differences(before, after)
-    moves = any(path in ("source.network", "source.bridge") for path in paths)
-    found = {path: _obstacle(path, have, want, moves, version) for path in paths}
+    # a portgroup comes and goes with a network, but for one that is left for another
+    regrouped = "type" not in paths and (version >= PORTGROUPS_STAY_SINCE or "source.network" not in paths)
+    found = {path: _obstacle(path, have, want, version, regrouped=regrouped) for path in paths}
     return {path: reason for path, reason in found.items() if reason}
 
 
-def _obstacle(path: str, have: State, want: State, moves: bool, version: tuple[int, int]) -> str | None:
+def _obstacle(path: str, have: State, want: State, version: tuple[int, int], *, regrouped: bool) -> str | None:
     kind, option = have["kind"], path.partition(".")[0]
     told = "libvirt {}.{}".format(*version)
     pooled = kind == "direct" and "network" in have
@@ -86,12 +89,10 @@ def _obstacle(path: str, have: State, want: State, moves: bool, version: tuple[i
             "libvirt changes neither the device nor the mode of macvtap while the guest runs",
         ),
         (
-            move and not {kind, want["kind"]} <= {*_SWITCHED},
-            "while the guest runs libvirt moves interfaces between bridges only",
+            move and {kind, want["kind"]} != {"bridge"},
+            "while the guest runs libvirt moves interfaces between Linux bridges only",
         ),
-        (move and kind == "openvswitch", _STAYS if version >= BETWEEN_SWITCHES_SINCE else _NO_MOVE.format(told)),
-        (move and kind != want["kind"] and version < BETWEEN_SWITCHES_SINCE, _NO_MOVE.format(told)),
-        (path == "source.portgroup" and not moves, "libvirt changes no portgroup within a network"),
+        (path == "source.portgroup" and regrouped, "libvirt changes no portgroup while the guest runs"),
         (not move and option not in _IN_PLACE.get(kind, ()), "libvirt changes it at the next start of the guest only"),
         (option == "trust_guest_rx_filters" and version < TRUST_SINCE, f"{told} does not change it, 10.0 and later do"),
         (
@@ -122,7 +123,8 @@ def inherited(network: State, portgroup: str | None) -> State:
 
 def own(live: State, persistent: State | None, given: State) -> State:
     """A running interface without what its network gave it, and without the identities that libvirt made up."""
-    kept = (persistent or {}).get("virtualport", {})
+    twin = persistent or {}
+    kept = twin.get("virtualport", {})
     made_up = ("interfaceid", "instanceid") if persistent is not None else ()
     from_network = given.get("virtualport", {})
     port = {
@@ -130,6 +132,17 @@ def own(live: State, persistent: State | None, given: State) -> State:
         for name, value in live.get("virtualport", {}).items()
         if name in kept or (from_network.get(name) != value and name not in made_up)
     }
-    state = {name: value for name, value in live.items() if name not in INHERITED or given.get(name) != value}
+    state = {
+        name: value for name, value in live.items() if name not in INHERITED or name in twin or given.get(name) != value
+    }
     state.pop("virtualport", None)
     return {**state, **({"virtualport": port} if port else {})}
+
+
+def unsaid(want: State, have: State, given: State) -> State:
+    """An interface to reach without what its network gives it anyway, and own() has taken off what it is."""
+    return {
+        name: value
+        for name, value in want.items()
+        if name not in INHERITED or name in have or name == "virtualport" or given.get(name) != value
+    }

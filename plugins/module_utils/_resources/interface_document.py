@@ -14,7 +14,8 @@ from xml.etree import ElementTree
 
 from .._core import xml
 from .._core.state import overlay, tidy
-from .interface_fields import INTERFACE
+from .interface_fields import INTERFACE, MADE_UP
+from .port_rules import settle_trunk
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,6 @@ if t.TYPE_CHECKING:
 
     from .._core.field import State
 
-_MADE_UP = re.compile(r"(vnet|vif|macvtap|macvlan)\d+")  # libvirt's own names of links, new at each start
 _OWN_ALIAS = "ua-"  # libvirt keeps no other
 _PCI = ("domain", "bus", "slot", "function")
 _OF_A_NETWORK = ("network", "portgroup")
@@ -33,7 +33,7 @@ _TYPE_OF = {"network": "network", "bridge": "bridge", "dev": "direct", "address"
 _ON_TAPS = ("filterref", "isolated", "mtu", "coalesce")
 MISFITS: dict[str, tuple[str, ...]] = {
     "network": ("managed", "script", "backend.tap", "ips"),
-    "bridge": ("managed", "ips"),
+    "bridge": ("managed", "script", "ips"),
     "direct": (*_ON_TAPS, "managed", "script", "ips"),
     "hostdev": (*_ON_TAPS, "bandwidth", "script", "target", "sndbuf", "backend", "ips"),
     "ethernet": ("managed", "vlan", "virtualport", "isolated"),
@@ -91,7 +91,7 @@ def _normal(element: Element) -> Element:
         for name in source.attrib.keys() - {*_OF_A_NETWORK}:
             del source.attrib[name]
     target, alias = interface.find("target"), interface.find("alias")
-    if target is not None and _MADE_UP.fullmatch(target.get("dev", "")):
+    if target is not None and MADE_UP.fullmatch(target.get("dev", "")):
         del target.attrib["dev"]
     if alias is not None and not alias.get("name", "").startswith(_OWN_ALIAS):
         interface.remove(alias)
@@ -132,10 +132,11 @@ def aim(current: State | None, desired: State) -> State:
             base.pop(name, None)
     elif current and wanted.get("source", {}).get("network") not in (None, base.get("source", {}).get("network")):
         base["source"] = {}  # a portgroup is one of its network
+        base.pop("virtualport", None)
+    elif current and wanted.get("source", {}).get("bridge") not in (None, base.get("source", {}).get("bridge")):
+        base.pop("virtualport", None)
     goal = overlay(INTERFACE, base, {**wanted, **({"type": kind} if kind else {})})
-    if len(goal.get("vlan", {}).get("tags", ())) > 1:
-        goal["vlan"]["trunk"] = True  # libvirt says so itself
-    return goal
+    return settle_trunk(goal, wanted)
 
 
 def place_of(element: Element) -> State:
@@ -165,6 +166,11 @@ def pci_addresses(document: str) -> set[str]:
     devices = xml.parse(document).findall("devices/*")
     addresses = [_normal(device).find("address") for device in devices if device.find("address") is not None]
     return {address.get("pci", "") for address in addresses if address is not None}
+
+
+def boots_by_kind(document: str) -> bool:
+    """Whether a domain says which kinds of devices it boots from, so that no device can have a place in that order."""
+    return xml.parse(document).find("os/boot") is not None
 
 
 def free_ports(document: str) -> int | None:

@@ -17,6 +17,15 @@ TYPES = ("network", "bridge", "direct", "hostdev", "ethernet", "user", "vhostuse
 _SWITCHES = ("off", "on")
 
 
+MADE_UP = re.compile(r"(vnet|vif|macvtap|macvlan)\d+")  # libvirt's own names of links, new at each start
+
+
+def _target(value: str) -> str:
+    if MADE_UP.fullmatch(value):
+        raise ValueError(f'"{value}" is a name of libvirt\'s own making, which it does not keep; choose another')
+    return canonical.link_name(value)
+
+
 def _alias(value: str) -> str:
     if not re.fullmatch(r"ua-[A-Za-z0-9_-]+", value):
         raise ValueError(
@@ -119,7 +128,7 @@ INTERFACE = (
         type="dict",
         wire="target",
         fields=(
-            Field("dev", wire="@dev", canonical=canonical.link_name),
+            Field("dev", wire="@dev", canonical=_target),
             Field("managed", type="bool", wire="@managed", implied=True),
         ),
     ),

@@ -32,10 +32,10 @@ class Wiring:
             with netlink.connection() as opened:
                 self._links = opened.links()
 
-    def ailment(self, place: State, state: State, vlan: State) -> State | None:
+    def ailment(self, place: State, *, isolated: bool, vlan: State) -> State | None:
         """What is otherwise than libvirt says of an interface, with the `repair` that it takes; None if nothing is.
 
-        `vlan` is what the interface has, by its own word or its network's.
+        `isolated` and `vlan` are what the interface has, by its own word or its network's.
         """
         link = place.get("link")
         if link and place["kind"] != "direct" and self._sysfs.attribute(link, "ifindex") is None:
@@ -45,11 +45,17 @@ class Wiring:
         if place["kind"] == "direct":
             found = self._macvtap(link, place)
         else:
-            found = self._tap(link, place, state) if place["kind"] == "bridge" else self._port(link, place, vlan)
+            found = (
+                self._tap(link, place, isolated=isolated)
+                if place["kind"] == "bridge"
+                else self._port(link, place, vlan)
+            )
         return {"link": link, **found} if found else None
 
-    def _tap(self, link: str, place: State, state: State) -> State | None:
-        master, isolated = self._sysfs.master(link), state.get("isolated", False)
+    def _tap(self, link: str, place: State, *, isolated: bool) -> State | None:
+        if not self._sysfs.is_bridge(place["on"]):
+            return {"what": f"its bridge {place['on']} is gone"}
+        master = self._sysfs.master(link)
         bridge = {"bridge": place["on"], "isolated": isolated, "own": place.get("own", False)}
         if master is None:
             return {"what": f"{link} is not on {place['on']}", "repair": "enslave", **bridge}
@@ -111,10 +117,14 @@ def host_problems(state: State, place: State, sysfs: Sysfs) -> Iterator[str]:
             yield f"there is no bridge {bridge} on this host; make it first"
         elif not ovs and not sysfs.is_bridge(bridge):
             yield f"{bridge} is no Linux bridge; for an Open vSwitch bridge set virtualport.type to openvswitch"
+        elif ovs and sysfs.is_bridge(bridge):
+            yield f"{bridge} is a Linux bridge, on which there are no ports of virtualport.type openvswitch"
     if state["type"] == "direct":
         device = source["dev"]
         master = sysfs.master(device)
-        if device not in links:
+        if device == "lo":
+            yield "lo leads to no network; name the interface towards the LAN"
+        elif device not in links:
             have = ", ".join(link for link in links if link != "lo")
             yield f"there is no interface {device} on this host; it has {have}"
         elif master:

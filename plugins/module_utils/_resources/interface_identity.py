@@ -34,31 +34,36 @@ def identify(items: list[State], known: State, seed: str, domain: str, *, exclus
     """The items, each with the MAC address of the interface that it means.
 
     First by MAC address, alias, guest address or PCI address of the host, then by equal source, then by the address
-    that a former run has made up, and where nothing else may stay, by what is left.  An interface that is to be absent
-    and is not there drops out.
+    that a former run has made up, and where nothing else may stay, by what is left.  An item for absence that names
+    none means all of equal source that are left, and drops out where there is none.
     """
     found: list[str | None] = [_named(item, known) for item in items]
     unnamed = [number for number, item in enumerate(items) if not any(item.get(name) for name in _NAMES)]
     former = {number: seeded_mac(seed, domain, place) for place, number in enumerate(unnamed)}
     present = [number for number in unnamed if items[number]["state"] == "present"]
+    reserved = {key_of(item) for item in items if "mac" in item}
 
-    def take(numbers: list[int], fits: t.Callable[[int, str], bool]) -> None:
-        for number in numbers:
+    def take(fits: t.Callable[[int, str], bool]) -> None:
+        for number in present:
             if found[number] is None:
-                taken = {*found, *(key_of(item) for item in items if "mac" in item)}
+                taken = {*found, *reserved}
                 found[number] = next((key for key in known if key not in taken and fits(number, key)), None)
 
-    take(unnamed, lambda number, key: _same_source(items[number], known[key]))
-    take(unnamed, lambda number, key: key == former[number])
-    take(present if exclusive else [], lambda _number, _key: True)
-    identified, used = [], {nic["mac"] for nic in known.values()}
+    take(lambda number, key: _same_source(items[number], known[key]))
+    take(lambda number, key: key == former[number])
+    take(lambda _number, _key: exclusive)
+    used = {nic["mac"] for nic in known.values()}
+    identified = []
     for number, (item, key) in enumerate(zip(items, found)):
-        mac = item.get("mac") or (known[key]["mac"] if key else None)
-        if mac is None and item["state"] == "present":
+        if number in unnamed and item["state"] == "absent" and key is None:
+            left = [known[other] for other in known if other not in {*found, *reserved}]
+            identified += [{**item, "mac": nic["mac"]} for nic in left if _same_source(item, nic)]
+        elif "mac" in item or key:
+            identified.append({**item, "mac": item["mac"] if "mac" in item else known[t.cast("str", key)]["mac"]})
+        elif item["state"] == "present":
             place = unnamed.index(number) if number in unnamed else number
             made = (seeded_mac(seed, domain, at) for at in range(place, place + len(known) + len(items) + 1))
             mac = next(candidate for candidate in made if candidate not in used)
-        if mac is not None:
             used.add(mac)
             identified.append({**item, "mac": mac})
     return identified

@@ -72,11 +72,20 @@ class Reader:
         for name, state in states.items():
             ailing = {}
             for key, place in state.get("places", {}).items():
-                shown = document.decode(self._now[name, "live"][key])
-                ailing[key] = wiring.ailment(place, shown, shown.get("vlan", {}))
+                shown, network = document.decode(self._now[name, "live"][key]), self._known(place)
+                # libvirt does not show what a restart of the network has made of it
+                isolated = state["live"][key].get("isolated", False) or network.get("isolated", False)
+                ailing[key] = wiring.ailment(place, isolated=isolated, vlan=shown.get("vlan", {}))
             if any(ailing.values()):
                 state["ailing"] = {key: ailment for key, ailment in ailing.items() if ailment}
         return states
+
+    def _known(self, place: State) -> State:
+        return (self.network(place["network"]) if "network" in place else None) or {}
+
+    def shown(self, domain: str, key: str) -> State:
+        """A running interface as libvirt shows it, with all that its network gave it."""
+        return document.decode(self._now[domain, "live"][key])
 
     def network(self, name: str) -> State | None:
         """What a network is now, with whether it is `active`; None where there is none."""

@@ -25,6 +25,9 @@ _RING = (256, 512, 1024)
 
 def item_problems(item: State) -> Iterator[str]:
     """What is wrong with an item of a task, before anything is known of its guest."""
+    for name in ("model", "address"):
+        if item.get(name) == "":
+            yield f"{name} cannot be cleared, since libvirt would choose one; name another"
     source = {name for name, value in (item.get("source") or {}).items() if value}
     kind = type_of(item)
     if kind is None:
@@ -41,6 +44,9 @@ def item_problems(item: State) -> Iterator[str]:
 def interface_problems(state: State) -> Iterator[str]:
     """A clause for each thing that is wrong with an interface as it is to be."""
     kind, source = state["type"], state.get("source", {})
+    if kind not in SOURCES:
+        yield f"type {kind} has no options here; change it with virsh edit, or give it another type and source"
+        return
     for name in SOURCES[kind][0]:
         if not source.get(name):
             said = "; libvirt's own choice would be vepa, which needs a switch that reflects" if name == "mode" else ""
@@ -53,11 +59,25 @@ def interface_problems(state: State) -> Iterator[str]:
             yield f"{path} cannot go with type {kind}{_SILENT.get((kind, option), '')}"
     yield from port_problems(state)
     yield from _range_problems(state)
+    yield from _pair_problems(state)
+
+
+def _pair_problems(state: State) -> Iterator[str]:
+    """Options that go with others only."""
+    kind, model, port = state["type"], state.get("model", ""), state.get("virtualport", {}).get("type")
     team = state.get("teaming", {})
+    strange = sorted(state.get("driver", {})) if kind != "hostdev" and not model.startswith("virtio") else []
+    if strange:
+        yield f"driver.{strange[0]} goes with model virtio, and not with {model or 'the one that libvirt chooses'}"
+    if port in _OF_UPLINKS and kind not in ("network", "direct", "hostdev"):
+        yield f"virtualport.type {port} goes with macvtap and virtual functions only"
+    if state.get("filterref") and not state["filterref"].get("filter"):
+        yield "filterref names no filter"
     if team.get("type") == "transient" and not team.get("persistent", "").startswith("ua-"):
         yield "teaming.persistent has to name the alias of the interface that stays, which starts with ua-"
 
 
+_OF_UPLINKS = ("802.1Qbg", "802.1Qbh")
 _SILENT = {("direct", "filterref"): ", where libvirt would drop it without a word"}
 
 
@@ -87,7 +107,11 @@ def network_problems(state: State, network: State | None) -> Iterator[str]:
     if group and group not in groups:
         has = f"it has {', '.join(groups)}" if groups else "it has none"
         yield f"network {name} has no portgroup {group} ({has}), and libvirt would start the guest without it"
-    place = network_document.place(network)
+    place, port = network_document.place(network), state.get("virtualport", {}).get("type")
+    if place == network_document.OWN_BRIDGE and port:
+        yield f"virtualport cannot go with network {name}, where guests sit on {place}"
+    if place == network_document.HOST_BRIDGE and port in _OF_UPLINKS:
+        yield f"virtualport.type {port} cannot go with network {name}, where guests sit on {place}"
     for option in _MISPLACED[place]:
         if state.get(option):
             yield f"{option} cannot go with network {name}, where guests sit on {place}{_DROPPED.get(option, '')}"

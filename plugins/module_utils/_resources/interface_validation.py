@@ -11,6 +11,7 @@ import typing as t
 from .._core.errors import HostNetError
 from . import interface_document as document
 from .interface_changes import place_in
+from .interface_fields import TYPES
 from .interface_host import host_problems
 from .interface_rules import interface_problems, item_problems, network_problems, vlan_problems
 
@@ -67,15 +68,16 @@ class Validation:
                         changed[name, key] = state
         for (name, key), state in changed.items():
             before = (current[name]["persistent"] or {}).get(key) or (current[name]["live"] or {}).get(key)
-            known = set(self._problems(before)) if before else set()
+            known = set(self._problems(before)) if before and before["type"] in TYPES else set()
             fresh = [text for text in self._problems(state) if text not in known]
+            fresh += self._domain_problems(name, key, goal[name], current[name])
             found += [f"Domain {name}, interface {key}: {text}" for text in fresh]
         _refuse(found)
-        _refuse([*self._clashes(goal, current), *self._live_problems(goal, current)])
-        written: dict[str, list[str]] = {}
+        _refuse([*_indistinct(goal, current), *self._clashes(goal, current), *self._live_problems(goal, current)])
+        written = {}
         for (name, key), state in changed.items():
             element = self._reader.element(name, "persistent", key)
-            written.setdefault(name, []).append(document.encode(state, element))
+            written[f"Domain {name}, interface {key}"] = document.encode(state, element)
         self._libvirt.validate_interfaces(written)
 
     def _problems(self, state: State) -> Iterator[str]:
@@ -98,6 +100,19 @@ class Validation:
         wanted = state.get("filterref", {}).get("filter")
         if wanted and wanted not in self._filters():
             yield f"there is no network filter {wanted} on this host; it has {', '.join(self._filters()) or 'none'}"
+
+    def _domain_problems(self, name: str, key: str, wanted: State, have: State) -> Iterator[str]:
+        """What the rest of its guest has against an interface."""
+        defined, state = self._reader.documents[name]["persistent"], (wanted["persistent"] or {}).get(key)
+        if not defined or state is None:
+            return
+        address, order = state.get("address"), state.get("boot_order")
+        of_interfaces = {nic.get("address") for nic in have["persistent"].values()}
+        of_others = {nic.get("address") for other, nic in wanted["persistent"].items() if other != key}
+        if address and address in (document.pci_addresses(defined) - of_interfaces) | of_others:
+            yield f"another device of the guest has the address {address}"
+        if order and order != have["persistent"].get(key, {}).get("boot_order") and document.boots_by_kind(defined):
+            yield "boot_order cannot go with the <boot dev> that the domain has in its <os>; take that out first"
 
     def _filters(self) -> list[str]:
         if self._known_filters is None:
@@ -124,7 +139,8 @@ class Validation:
             theirs += [seen[mac]] if seen.get(mac, name) != name else []
             seen[mac] = name
             if theirs:
-                yield f"Domain {name}, interface {key}: domain {theirs[0]} has this MAC address already"
+                way_out = "take it away there in a task before"
+                yield f"Domain {name}, interface {key}: domain {theirs[0]} has this MAC address already; {way_out}"
             elif mac in links:
                 yield f"Domain {name}, interface {key}: {links[mac]} of this host has this MAC address"
             yield from (f"Domain {name}, interface {key}: {text}" for text in _taken(state, everything, name))
@@ -156,6 +172,21 @@ class Validation:
             devices, users = network["forward"].get("interfaces", ()), len(self._libvirt.network_ports(name))
             if devices and users >= len(devices):
                 yield f"network {name} has no device left; {users} interfaces have its {len(devices)}"
+
+
+def _indistinct(goal: State, current: State) -> Iterator[str]:
+    """libvirt lets two interfaces of a guest have one MAC address, and then cannot tell them apart."""
+    for name, wanted in goal.items():
+        for half in ("live", "persistent"):
+            for key, state in (current[name][half] or {}).items():
+                first = key.rstrip("+")
+                if first != key and any(
+                    (wanted[half] or {}).get(one) != current[name][half][one] for one in (first, key)
+                ):
+                    yield (
+                        f"Domain {name}: several of its interfaces have the MAC address {state['mac']}, and libvirt "
+                        "cannot tell them apart; give them others first (virsh edit)"
+                    )
 
 
 def _twice(name: str, items: list[State]) -> Iterator[str]:

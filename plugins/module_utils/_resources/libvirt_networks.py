@@ -168,11 +168,18 @@ class LibvirtNetworks(Resource):
     def _reattach(self, _name: str, state: State) -> None:
         """Put the taps of guests back on the network's bridge; libvirt itself only does so when it starts."""
         live = state["live"]
-        if "bridge" in live:
-            bridge, own = live["bridge"]["name"], document.place(live) == document.OWN_BRIDGE
-            taps = [guest["tap"] for guest in state["guests"] if guest["tap"]]
-            fallen = [tap for tap in taps if self._sysfs.master(tap) is None]
-            self._sysfs.enslave(fallen, bridge, isolated=live.get("isolated", False), without_stp=own)
+        if "bridge" not in live or live.get("virtualport", {}).get("type") == "openvswitch":  # which keeps its ports
+            return
+        bridge, own = live["bridge"]["name"], document.place(live) == document.OWN_BRIDGE
+        for isolated in (False, True):
+            fallen = [
+                guest["tap"]
+                for guest in state["guests"]
+                if guest["tap"]
+                and self._sysfs.master(guest["tap"]) is None
+                and (guest["isolated"] or live.get("isolated", False)) == isolated
+            ]
+            self._sysfs.enslave(fallen, bridge, isolated=isolated, without_stp=own)
 
     def _undefine(self, name: str, _state: None) -> None:
         self._libvirt.undefine_network(name)

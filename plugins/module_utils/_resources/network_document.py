@@ -15,6 +15,7 @@ from .._core.errors import HostNetError
 from .._core.field import Field
 from .._core.state import overlay, tidy
 from .network_fields import DOCUMENT, MACVTAP_MODES, ROUTED_MODES
+from .port_rules import settle_trunk
 
 if t.TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -143,10 +144,10 @@ def aim_at_document(name: str, current: State | None, given: str) -> State:
 def _merge(base: State, desired: State) -> State:
     goal = overlay(DOCUMENT, base, desired)
     goal.setdefault("forward", {}).setdefault("mode", "none")
-    for holder in (goal, *goal.get("portgroups", ())):
-        if len(holder.get("vlan", {}).get("tags", ())) > 1:
-            holder["vlan"]["trunk"] = True  # libvirt says so itself
-    return goal
+    groups = {group["name"]: group for group in desired.get("portgroups") or ()}
+    if goal.get("portgroups"):
+        goal["portgroups"] = [settle_trunk(group, groups.get(group["name"], {})) for group in goal["portgroups"]]
+    return settle_trunk(goal, desired)
 
 
 def subnets(state: State) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:

@@ -160,7 +160,6 @@ PORT_SETTINGS = (
                 type="list",
                 wire="tag",
                 key="id",
-                required=True,
                 fields=(
                     Field("id", type="int", wire="@id", required=True),
                     Field("native_mode", wire="@nativeMode", choices=("tagged", "untagged")),

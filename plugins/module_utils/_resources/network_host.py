@@ -26,10 +26,10 @@ def ailments(state: State, sysfs: Sysfs) -> list[str]:
     bridge = live["bridge"]["name"]
     if sysfs.attribute(bridge, "ifindex") is None:
         return [f"the bridge {bridge} is gone"]
+    if live.get("virtualport", {}).get("type") == "openvswitch":  # its ports are for its own database to tell
+        return []
     taps = [guest["tap"] for guest in state.get("guests", ()) if guest["tap"]]
-    return [
-        f"{tap} is not on {bridge}" for tap in taps if (sysfs.master(tap) or ("", ""))[1] not in (bridge, "ovs-system")
-    ]
+    return [f"{tap} is not on {bridge}" for tap in taps if (sysfs.master(tap) or ("", ""))[1] != bridge]
 
 
 def strangers(state: State, sysfs: Sysfs) -> list[State]:
@@ -40,7 +40,7 @@ def strangers(state: State, sysfs: Sysfs) -> list[State]:
     bridge, known = live["bridge"]["name"], [guest["tap"] for guest in state.get("guests", ())]
     # libvirt before 7.1 gives its bridge a port of its own
     others = [port for port in sysfs.ports(bridge) if port not in (*known, f"{bridge}-nic")]
-    return [{"domain": None, "mac": None, "tap": port} for port in others]
+    return [{"domain": None, "mac": None, "tap": port, "isolated": False} for port in others]
 
 
 def host_problems(

@@ -36,6 +36,24 @@ def port_problems(holder: State) -> Iterator[str]:
             yield f"virtualport.{name} is {port[name]}, and has to be from {least} to {most}{reserved}"
     if len(port.get("profileid", "")) > _PROFILE_MAX:
         yield f"virtualport.profileid is too long; it takes {_PROFILE_MAX} characters"
-    for tag in holder.get("vlan", {}).get("tags", ()):
+    vlan = holder.get("vlan", {})
+    if vlan and not vlan.get("tags"):
+        yield "vlan has no tags; list them, or clear it with an empty mapping"
+    for tag in vlan.get("tags", ()):
         if not 1 <= tag["id"] <= 4094:
             yield f"vlan tag {tag['id']} has to be from 1 to 4094 (IEEE 802.1Q reserves 0 and 4095)"
+
+
+def settle_trunk(holder: State, given: State) -> State:
+    """The settings with the trunk flag that libvirt sets for several VLANs, and without one that came with them."""
+    vlan = holder.get("vlan")
+    if not vlan:
+        return holder
+    tags, said = vlan.get("tags", ()), (given.get("vlan") or {}).get("trunk")
+    settled = {
+        name: value for name, value in vlan.items() if name != "trunk" or said is not None or "vlan" not in given
+    }
+    if len(tags) > 1:
+        settled["trunk"] = True
+    rest = {name: value for name, value in holder.items() if name != "vlan"}
+    return {**rest, "vlan": settled} if tags or said else rest
