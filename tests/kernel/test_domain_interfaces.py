@@ -439,6 +439,15 @@ def test_a_network_of_open_vswitch_restarts_under_its_guest(switched, nics):
     assert switched() == before and not nics(TAGGED)["changed"]
 
 
+def test_an_open_vswitch_that_does_not_answer(switched, nics, monkeypatch):
+    def silent(_links):
+        raise ovsdb.OvsdbError("it is silent")
+
+    monkeypatch.setattr(ovsdb, "ports", silent)
+    [warning] = nics(TAGGED, check=True)["warnings"]
+    assert warning.startswith(f"Domain vm1, interface {MAC}: nothing is known of vnet") and "it is silent" in warning
+
+
 def test_isolation_of_network_and_interface(nics, running, interfaces_info):
     """Each by its own word, and both after a restart of the network."""
     running()

@@ -26,8 +26,13 @@ class Wiring:
         self._sysfs = sysfs
         kinds = {place["kind"] for place in places if "link" in place}
         switched = [place["link"] for place in places if place["kind"] == "openvswitch" and "link" in place]
-        self._ports = ovsdb.ports(switched) if switched else {}
+        self._ports: State = {}
+        self._silence = ""  #: why Open vSwitch tells nothing
         self._links: State = {}
+        try:
+            self._ports = ovsdb.ports(switched) if switched else {}
+        except ovsdb.OvsdbError as error:
+            self._silence = str(error)
         if "direct" in kinds:
             with netlink.connection() as opened:
                 self._links = opened.links()
@@ -42,14 +47,10 @@ class Wiring:
             return {"what": f"its link {link} is gone"}
         if not link or place["kind"] not in ("bridge", "direct", "openvswitch"):
             return None
-        if place["kind"] == "direct":
-            found = self._macvtap(link, place)
+        if place["kind"] == "bridge":
+            found = self._tap(link, place, isolated=isolated)
         else:
-            found = (
-                self._tap(link, place, isolated=isolated)
-                if place["kind"] == "bridge"
-                else self._port(link, place, vlan)
-            )
+            found = self._macvtap(link, place) if place["kind"] == "direct" else self._port(link, place, vlan)
         return {"link": link, **found} if found else None
 
     def _tap(self, link: str, place: State, *, isolated: bool) -> State | None:
@@ -77,6 +78,8 @@ class Wiring:
 
     def _port(self, link: str, place: State, vlan: State) -> State | None:
         have = self._ports.get(link)
+        if self._silence:
+            return {"what": f"nothing is known of {link}: {self._silence}"}
         if have is None:
             return {"what": f"{link} is no port of Open vSwitch {place['on']}"}
         wanted = _columns(vlan)
