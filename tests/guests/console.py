@@ -15,7 +15,7 @@ BOOT_SECONDS = 180
 PLUG_SECONDS = 20
 HOST = "kvm1"
 # busybox is the guest's and the host's; the first try finds the way, and a guest without KVM may be slow to answer
-PING = "busybox ping -q -c 1 -W 1 {0} || busybox ping -q -c 1 -W 1 {0}"
+PING = "for try in 1 2 3; do busybox ping -q -c 1 -W 1 {0} && break; done"
 DOMAIN = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>96</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='pc'>hvm</type><kernel>{image}/vmlinuz</kernel><initrd>{image}/initrd.gz</initrd>
 <cmdline>console=ttyS0 quiet tsc=unstable mitigations=off random.trust_cpu=on net.ifnames=0</cmdline></os>

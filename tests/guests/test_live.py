@@ -12,7 +12,7 @@ from ..fleet.conftest import ROOT
 from .console import HOST
 
 TALKS, MOVES = "52:54:00:88:00:21", "52:54:00:88:00:22"
-PATIENCE = 1.0  # seconds of silence; some hundredths on an idle machine
+PATIENCE = 3.0  # seconds of silence; some hundredths on an idle machine
 NETWORKS = [
     {"name": "build", "mode": "nat", "address": "192.168.150.1/24"},
     {"name": "quiet", "mode": "isolated", "address": "192.168.151.1/24"},
