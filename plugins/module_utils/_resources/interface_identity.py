@@ -56,8 +56,9 @@ def identify(items: list[State], known: State, seed: str, domain: str, *, exclus
     identified = []
     for number, (item, key) in enumerate(zip(items, found)):
         if number in unnamed and item["state"] == "absent" and key is None:
-            left = [known[other] for other in known if other not in {*found, *reserved}]
-            identified += [{**item, "mac": nic["mac"]} for nic in left if _same_source(item, nic)]
+            left = [other for other in known if other not in {*found, *reserved} and _same_source(item, known[other])]
+            reserved |= {*left}  # another item of the same kind means none of them again
+            identified += [{**item, "mac": known[other]["mac"]} for other in left]
         elif "mac" in item or key:
             identified.append({**item, "mac": item["mac"] if "mac" in item else known[t.cast("str", key)]["mac"]})
         elif item["state"] == "present":
