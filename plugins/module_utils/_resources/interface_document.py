@@ -32,7 +32,7 @@ _TYPE_OF = {"network": "network", "bridge": "bridge", "dev": "direct", "address"
 #: what an interface of a type cannot have; libvirt drops some of it without a word
 _ON_TAPS = ("filterref", "isolated", "mtu", "coalesce")
 MISFITS: dict[str, tuple[str, ...]] = {
-    "network": ("managed", "script", "backend.tap", "ips"),
+    "network": ("managed", "script", "ips"),
     "bridge": ("managed", "script", "ips"),
     "direct": (*_ON_TAPS, "managed", "script", "ips"),
     "hostdev": (*_ON_TAPS, "bandwidth", "script", "target", "sndbuf", "backend", "ips"),
@@ -128,7 +128,7 @@ def aim(current: State | None, desired: State) -> State:
     wanted = {name: value for name, value in desired.items() if name != "state"}
     kind = type_of(desired) or base.get("type")
     if current and kind != base.get("type"):
-        for name in ("source", "virtualport", *(path.partition(".")[0] for path in MISFITS[kind or "network"])):
+        for name in ("source", "virtualport", *MISFITS[kind or "network"]):
             base.pop(name, None)
     elif current and wanted.get("source", {}).get("network") not in (None, base.get("source", {}).get("network")):
         base["source"] = {}  # a portgroup is one of its network

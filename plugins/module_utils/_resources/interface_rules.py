@@ -53,10 +53,9 @@ def interface_problems(state: State) -> Iterator[str]:
             yield f"type {kind} needs source.{name}{said}"
     if source.get("mode") and (source["mode"] in ("server", "client")) != (kind == "vhostuser"):
         yield f"source.mode {source['mode']} does not go with type {kind}"
-    for path in MISFITS[kind]:
-        option, _dot, inner = path.partition(".")
-        if state.get(option) and (not inner or inner in state[option]):
-            yield f"{path} cannot go with type {kind}{_SILENT.get((kind, option), '')}"
+    for option in MISFITS[kind]:
+        if state.get(option):
+            yield f"{option} cannot go with type {kind}{_SILENT.get((kind, option), '')}"
     yield from port_problems(state)
     yield from _range_problems(state)
     yield from _pair_problems(state)
