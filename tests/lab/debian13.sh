@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Make the root directory of a Debian 13 host, with libvirt 11.3, once: debian13.sh DIRECTORY
 set -eu
-packages=dnsmasq-base,iproute2,iptables,libvirt-daemon,libvirt-daemon-driver-network,libvirt-daemon-driver-nwfilter
-packages=$packages,libvirt-daemon-driver-qemu,lldpad,lldpd,openssh-server,openvswitch-switch,procps,python3-hypothesis
-packages=$packages,python3-libvirt,python3-pyroute2,python3-pytest,qemu-system-x86
+packages=dbus,dnsmasq-base,ethtool,iproute2,iptables,kmod,libvirt-daemon,libvirt-daemon-driver-network
+packages=$packages,libvirt-daemon-driver-nodedev,libvirt-daemon-driver-nwfilter,libvirt-daemon-driver-qemu,lldpad,lldpd
+packages=$packages,network-manager,openssh-server,openvswitch-switch,procps,python3-hypothesis,python3-libvirt
+packages=$packages,python3-pyroute2,python3-pytest,qemu-system-x86,udev
 [ "$(cat "$1/packages" 2>/dev/null)" = "$packages" ] && exit 0 # else there is none, or one of another list
 rm -rf --one-file-system "$1.new"
 mkdir -p "$(dirname "$1")"

@@ -101,6 +101,26 @@ def pci_address(value: str) -> str:
     return plain
 
 
+def function_name(value: str) -> str:
+    """What a NIC may be called: its name, one of its longer alternative names, a PCI address or a MAC address."""
+    plain = value.lower().replace("-", ":") if value.count("-") == 5 else value.lower()
+    if re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", plain) or value.isdigit():
+        return mac(plain)
+    if ":" in value:
+        return pci_address(value)
+    if not re.fullmatch(r"[A-Za-z0-9_.@+-]{1,127}", value):  # ALTIFNAMSIZ - 1, linux/if.h
+        raise ValueError(f'"{value}" is no name, PCI address or MAC address of a NIC')
+    return value
+
+
+def guid(value: str) -> str:
+    """A GUID of InfiniBand, lower case, with colons."""
+    plain = value.lower()
+    if not re.fullmatch(r"([0-9a-f]{2}:){7}[0-9a-f]{2}", plain):
+        raise ValueError(f'"{value}" is no GUID, such as 00:11:22:33:44:55:66:77')
+    return plain
+
+
 def link_name(value: str) -> str:
     """The name of a network interface, as the kernel takes it and libvirt's schema too."""
     if len(value.encode()) > LINK_NAME_MAX:

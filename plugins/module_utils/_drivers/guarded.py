@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read files that may never answer.
+"""Read and write files that may never answer.
 
-A read in sysfs waits for the lock of its device, and a driver that hangs while it holds that lock keeps every reader
-for as long as it hangs.  So another process reads, and is left behind if it does not come back.
+Sysfs waits for the lock of a device, and a driver that hangs while it holds that lock keeps whoever waits for as long
+as it hangs.  So another process reads or writes, and is left behind if it does not come back.
 This file is private to the collection.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -35,6 +36,37 @@ def read_all(paths: Sequence[Path], seconds: float = SECONDS) -> tuple[dict[str,
         if left:  # the next one is what it waits for
             stuck.append(str(left.pop(0)))
     return found, [*stuck, *map(str, left)]
+
+
+def write(path: Path, text: str, seconds: float) -> int | None:
+    """Write to a file; the answer is an errno, 0 for success, or None if there was no answer in time.
+
+    Without an answer the write goes on in the kernel, where nothing can take it back.
+    """
+    heard, told = os.pipe()
+    writer = os.fork()
+    if writer == 0:
+        _put(path, text, told)
+    os.close(told)
+    ready = select.select([heard], [], [], seconds)[0]
+    answer = os.read(heard, 4) if ready else b""
+    os.close(heard)
+    os.kill(writer, signal.SIGKILL)
+    _reap(writer)
+    return int.from_bytes(answer, "little") if answer else None
+
+
+def _put(path: Path, text: str, told: int) -> t.NoReturn:
+    code = errno.EIO
+    try:
+        descriptor = os.open(path, os.O_WRONLY)  # without a buffer, whose error would be told to nobody
+        os.write(descriptor, text.encode())
+        code = 0
+    except OSError as error:
+        code = error.errno or errno.EIO
+    finally:
+        os.write(told, code.to_bytes(4, "little"))
+        os._exit(0)
 
 
 def _read_some(paths: list[Path], seconds: float) -> list[str | None]:

@@ -51,22 +51,32 @@ def _documents(*directories: Path) -> Iterator[tuple[str, ElementTree.Element]]:
 
 def users(root: str = "/") -> dict[str, list[str]]:
     """By link or PCI address, which libvirt networks and running guests use it, for a person to read."""
-    found: dict[str, list[str]] = {}
+    found = {used: [f"guest {name}" for name in names] for used, names in guest_devices(root).items()}
     networks = dict(_documents(Path(root, "etc/libvirt/qemu/networks"), Path(root, "run/libvirt/network")))
     for name, document in networks.items():
         forward = next(document.iter("forward"), ElementTree.Element("forward"))
         named = [node.get("dev") for word in ("interface", "pf") for node in forward.findall(word)]
         for used in {*named, forward.get("dev"), *map(_pci, forward.findall("address"))} - {None}:
             found.setdefault(t.cast("str", used), []).append(f"libvirt network {name}")
+    return {used: sorted(by) for used, by in found.items()}
+
+
+def guest_devices(root: str = "/") -> dict[str, list[str]]:
+    """By link or PCI address, which running guests have it."""
+    found: dict[str, set[str]] = {}
     for name, document in _documents(Path(root, "run/libvirt/qemu"), Path(root, "run/libvirt/lxc")):
-        for device in (*document.iter("interface"), *document.iter("hostdev")):
-            source = device.find("source")
-            if source is not None:
+        for device in (*document.iter("interface"), *document.iter("hostdev"), *document.iter("actual")):
+            for source in device.findall("source"):
                 address = source.find("address")
-                named = [source.get("dev"), None if address is None else _pci(address)]
-                for used in {*named} - {None}:
-                    found.setdefault(t.cast("str", used), []).append(f"guest {name}")
-    return {used: sorted(set(by)) for used, by in found.items()}
+                for used in {source.get("dev"), None if address is None else _pci(address)} - {None}:
+                    found.setdefault(t.cast("str", used), set()).add(name)
+    return {used: sorted(names) for used, names in found.items()}
+
+
+def handed_out(root: str = "/") -> set[str]:
+    """The virtual functions whose settings libvirt has saved while guests have them, as PF_vfNUMBER."""
+    directory = Path(root, "run/libvirt/hostdevmgr")
+    return {path.name for path in directory.iterdir()} if directory.is_dir() else set()
 
 
 def _pci(address: ElementTree.Element) -> str | None:

@@ -30,7 +30,13 @@ _NUD_PERMANENT, _NUD_NOARP, NUD_STALE, _NUD_LIVE = 0x80, 0x40, 0x04, 0x02 | 0x04
 UNICAST = 1  # linux/rtnetlink.h
 _FIB_RULE_INVERT = 0x02  # linux/fib_rules.h
 _IFA_F_NOPREFIXROUTE = 0x200
-_LINK_ATTRIBUTES = {"mac": "IFLA_ADDRESS", "mtu": "IFLA_MTU", "alias": "IFLA_IFALIAS", "namespace": "IFLA_NET_NS_FD"}
+_LINK_ATTRIBUTES = {
+    "new_name": "IFLA_IFNAME",
+    "mac": "IFLA_ADDRESS",
+    "mtu": "IFLA_MTU",
+    "alias": "IFLA_IFALIAS",
+    "namespace": "IFLA_NET_NS_FD",
+}
 _LINK_INDEXES = {"lower": "IFLA_LINK", "master": "IFLA_MASTER"}
 _DATA_PREFIXES = {"bridge": "IFLA_BR_", "macvlan": "IFLA_MACVLAN_", "macvtap": "IFLA_MACVTAP_"}
 _BOOKKEEPING = ("header", "attrs", "event", "value", "target")  # keys of pyroute2's own

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The SR-IOV functions of a host: how many virtual ones a NIC has, what each is set to, and who has it.
+
+This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import typing as t
+from contextlib import contextmanager
+
+from .._core.errors import HostNetError
+from .._core.field import Field
+from .._core.resource import Resource
+from .._drivers import devlink, libvirt_records
+from .._drivers.memory import Memory
+from .._drivers.netlink import connection
+from .._drivers.pci import VFIO, Pci
+from .._drivers.system import System
+from .._drivers.unmanaged import Unmanaged, settle_names
+from . import sriov_plan, sriov_rules
+from .sriov_fields import ITEM
+from .sriov_use import Signs, Use, use_of
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .._core.field import State
+    from .._core.state import Step
+    from .._drivers.netlink import Netlink
+
+# as the kernel's messages have them, in the order in which they are sent
+WORDS = ("mac", "vlan", "spoofchk", "trust", "link_state", "rates", "rss_query", "node_guid", "port_guid")
+_CARRIER_SECONDS = 15.0  # what it takes two partners to agree on a speed
+_NONE: dict[str, t.Any] = {"vf_count": 0, "drivers_autoprobe": True, "unmanaged": False, "vfs": []}
+_BORN = ("spoofchk", "trust", "rss_query", "link_state")
+_UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EPROTONOSUPPORT)
+
+
+class SriovFunctions(Resource):
+    """Each item is a physical function with its virtual ones; see sriov_plan."""
+
+    libraries = ("pyroute2",)
+    settle = 20.0  # drivers, interfaces and names of new functions come late
+    items = Field("functions", type="list", key="name", required=True, fields=ITEM)
+    options = (
+        Field("force", type="bool", default=False),
+        Field("iommu", type="bool", default=False),
+    )
+
+    def __init__(self, netlink: Netlink, params: State) -> None:
+        self._netlink = netlink
+        self._requested = params["functions"]
+        self._force = params["force"]
+        self._needs_iommu = params["iommu"]
+        self._pci = Pci()
+        self._unmanaged = Unmanaged()
+        self._memory = Memory("sriov")
+        self._links: State = {}
+        self._physical: State = {}  #: by name, what Pci tells of all NICs with SR-IOV
+        self._names: dict[str, str] = {}  #: from what the task calls a NIC to its name
+        self._virtual: State = {}  #: by what the task calls it, what Pci tells of its virtual functions
+        self._uses: dict[str, list[Use]] = {}  #: who uses each of them
+        self._seen: State = {}  #: each as it was first read
+        self._memories: State = {}  #: what former tasks have found, since the host booted
+
+    @classmethod
+    @contextmanager
+    def open(cls, params: State, *, writable: bool) -> Iterator[SriovFunctions]:
+        with connection() as netlink:
+            yield cls(netlink, params)
+
+    @classmethod
+    def request(cls, params: State) -> State:
+        requested = super().request(params)
+        found = [f"{name}: {text}" for name, item in requested.items() for text in sriov_rules.static_problems(item)]
+        if found:
+            raise HostNetError("Nothing was changed. " + ". ".join(found) + ".")
+        return requested
+
+    # reading
+
+    def read(self) -> State:
+        self._links = self._netlink.links()
+        self._physical, stuck = self._pci.physical()
+        told = {name: self._netlink.functions(name) for name in self._physical}
+        self._names = {key: name for key in self._requested for name in self._physical if self._is(key, name, told)}
+        states = {key: self._state(key, name, told[name][1]) for key, name in self._names.items()}
+        self._look_for_users()
+        for key, state in states.items():
+            self._seen.setdefault(key, state)
+            self._memories.setdefault(key, self._memory.recall(self._pci_of(key)) or {})
+        silent = [path for path in stuck if path.endswith("sriov_totalvfs")]
+        if silent:
+            raise HostNetError(f"{silent[0]} does not answer; a change of its virtual functions may be under way")
+        return states
+
+    def _is(self, key: str, name: str, told: State) -> bool:
+        link, facts = self._links[name], self._physical[name]
+        return self._requested[key]["name"] in (name, facts["pci"], told[name][0], *link["altnames"])
+
+    def _state(self, key: str, name: str, settings: list[State]) -> State:
+        facts = self._physical[name]
+        self._virtual[key] = self._pci.virtual(facts["pci"])
+        pairs = list(zip(settings, self._virtual[key]))
+        return {
+            "vf_count": len(self._virtual[key]),
+            "drivers_autoprobe": facts["autoprobe"],
+            "eswitch_mode": devlink.eswitch_mode(facts["pci"]),
+            "up": self._links[name]["up"],
+            "unmanaged": self._unmanaged.holds(facts["pci"]),
+            "vfs": [{"index": index, **self._function(*pair)} for index, pair in enumerate(pairs)],
+        }
+
+    def _function(self, settings: State, facts: State) -> State:
+        link = next(iter(facts["links"]), None)
+        own = self._links[link]["mac"] if link in self._links else None
+        state = {**settings, "driver": facts["override"] or "default" if facts["driver"] else "none", "name": link}
+        if facts["random_mac"] and own == settings["mac"]:  # the driver's own idea, and another one each time
+            state["mac"] = None
+        elif settings["mac"] and own and own != settings["mac"]:
+            state["stale"] = True
+        return {word: value for word, value in {**state, "mac": state["mac"] or ""}.items() if value is not None}
+
+    def _look_for_users(self) -> None:
+        functions = [facts for listed in self._virtual.values() for facts in listed]
+        if not functions:
+            return
+        groups = {facts["iommu_group"] for facts in functions if facts["driver"] == VFIO}
+        signs = Signs(
+            self._links,
+            self._netlink.layer3("address", "route"),
+            libvirt_records.guest_devices(),
+            libvirt_records.handed_out(),
+            self._pci.vfio_holders(groups),
+        )
+        for key, listed in self._virtual.items():
+            name = self._names[key]
+            self._uses[key] = [use_of(facts, f"{name}_vf{index}", signs) for index, facts in enumerate(listed)]
+
+    # deciding
+
+    def aim(self, desired: State, current: State) -> State:
+        return {key: self._aim(key, item, current[key]) for key, item in desired.items() if key in current}
+
+    def _aim(self, key: str, item: State, have: State) -> State:
+        memory = self._memories[key]
+        if item["state"] == "absent":
+            goal = {**have, **_NONE, **memory.get("before", {})}
+        else:
+            bound = [facts["driver"] for facts in self._virtual[key]]
+            goal = sriov_plan.aim(item, have, bound=bound, born=memory.get("born", {}))
+        held = {index for index, use in enumerate(self._uses.get(key, ())) if use.held}
+        return sriov_plan.sparing(goal, have, held)
+
+    def _pci_of(self, key: str) -> str:
+        return t.cast("str", self._physical[self._names[key]]["pci"])
+
+    @staticmethod
+    def plan(goal: State, current: State) -> list[Step]:
+        return sriov_plan.plan(goal, current)
+
+    def validate(self, desired: State, current: State) -> None:
+        found = [*self._name_problems(desired)]
+        for key, goal in self.aim(desired, current).items() if not found else ():
+            wrong = [*sriov_rules.problems(desired[key], goal, current[key], self._facts(key, desired[key]))]
+            found += [f"{key}: {text}" for text in wrong or self._use_problems(key, goal, current[key])]
+        if found:
+            raise HostNetError("Nothing was changed. " + ". ".join(found) + ".")
+
+    def _use_problems(self, key: str, goal: State, have: State) -> list[str]:
+        return sriov_rules.use_problems(goal, have, self._uses.get(key, []), force=self._force)
+
+    def _name_problems(self, desired: State) -> Iterator[str]:
+        have = ", ".join(f"{name} ({facts['pci']})" for name, facts in self._physical.items()) or "none"
+        for key in sorted(desired.keys() - self._names.keys()):
+            link = next((name for name, link in self._links.items() if key in (name, *link["altnames"])), None)
+            physical = self._pci.physical_of(link) if link else None
+            if physical:
+                yield f"{key} is a virtual function itself, of {physical}; name that one"
+            elif link:
+                yield f"{key} has no SR-IOV, or it is off in the firmware of host or NIC; NICs with it here: {have}"
+            else:
+                yield f"{key} is on this host no NIC with SR-IOV; those are: {have}"
+        for name in sorted({*self._names.values()}):
+            keys = [key for key, named in self._names.items() if named == name]
+            if len(keys) > 1:
+                yield f"{' and '.join(keys)} are the same NIC, {name}; list it once"
+
+    def _facts(self, key: str, item: State) -> State:
+        named = {function.get("driver") for function in (item.get("every_vf", {}), *item.get("vfs", ()))}
+        named -= {None, "", "none", "default"}
+        return {
+            **self._physical[self._names[key]],
+            "names": list(self._links),
+            "iommu": System().has_iommu(),
+            "needs_iommu": self._needs_iommu,
+            "unknown_drivers": [driver for driver in named if not self._pci.knows_driver(driver)],
+        }
+
+    # acting
+
+    def carry_out(self, steps: list[Step]) -> None:
+        for key in {step.state["of"] for step in steps}:
+            if self._requested[key]["state"] == "present" and not self._memories[key]:
+                self._remember(key, before=self._seen[key])
+        for (key, of_functions), group in itertools.groupby(
+            steps, key=lambda step: (step.state["of"], "index" in step.state)
+        ):
+            if of_functions:
+                self._set_functions(key, {step.state["index"]: step.state["settings"] for step in group})
+            else:
+                super().carry_out(list(group))
+        for key in {step.state["of"] for step in steps}:
+            if self._requested[key]["state"] == "absent" and self.read()[key] == self._memories[key].get("before"):
+                self._memory.forget(self._pci_of(key))
+
+    def _remember(self, key: str, **notes: t.Any) -> None:
+        self._memories[key] = {**self._memories[key], **notes}
+        self._memory.keep(self._pci_of(key), self._memories[key])
+
+    def apply(self, step: Step) -> None:
+        key, state = step.state["of"], step.state
+        if step.verb == "recreate":
+            self._recreate(key, state)
+        if "unmanaged" in state:
+            (self._unmanaged.keep if state["unmanaged"] else self._unmanaged.release)(self._pci_of(key))
+        if "drivers_autoprobe" in state:
+            self._pci.set_autoprobe(self._pci_of(key), wanted=state["drivers_autoprobe"])
+        if "up" in state:
+            self._netlink.set_link(self._names[key], up=state["up"])
+
+    def _recreate(self, key: str, wanted: State) -> None:
+        """Change the count by way of none, which takes all settings along; then give those that stay theirs again."""
+        have = self.read()[key]
+        found = self._use_problems(key, {**have, **wanted}, have)  # somebody may have come since
+        if found:
+            raise HostNetError(". ".join(f"{key}: {text}" for text in found))
+        pci, count = self._pci_of(key), wanted["vf_count"]
+        if have["vf_count"]:
+            self._pci.set_count(pci, 0)
+        if wanted["eswitch_mode"] != have["eswitch_mode"]:
+            devlink.set_eswitch_mode(pci, wanted["eswitch_mode"])
+        if not count:
+            return
+        self._pci.set_count(pci, count)
+        self._pci.wait_for_links(pci)
+        settle_names()
+        fresh = self.read()[key]["vfs"]
+        self._remember(key, born={word: fresh[0][word] for word in _BORN if word in fresh[0]})
+        changed = {
+            index: sriov_plan.changes(function, before)
+            for index, (function, before) in enumerate(zip(wanted["vfs"], fresh))
+        }
+        self._set_functions(key, {index: settings for index, settings in changed.items() if settings})
+
+    def _set_functions(self, key: str, changed: dict[int, State]) -> None:
+        """Give virtual functions their settings: all in one call to the kernel, then drivers, then names."""
+        name, pci = self._names[key], self._pci_of(key)
+        if any(any(settings.get("rates", ())) for settings in changed.values()):
+            self._pci.wait_for_carrier(name, _CARRIER_SECONDS)
+        requests = [
+            (index, word, settings[word]) for index, settings in changed.items() for word in WORDS if word in settings
+        ]
+        refused = self._netlink.set_functions(name, requests)
+        if refused:
+            driver = self._physical[name]["driver"]
+            told = [
+                f"VF {requests[n][0]}: {refusal(driver, *requests[n][1:], code, text)}" for n, code, text in refused
+            ]
+            raise HostNetError(f"{name} refused {len(told)} of {len(requests)} settings. {'. '.join(told)}")
+        virtual = self._pci.virtual(pci)
+        for index, settings in changed.items():
+            if "driver" in settings or "reload" in settings:
+                self._bind(virtual[index]["pci"], settings.get("driver", "default"))
+        self._pci.wait_for_links(pci)
+        named = {index: settings["name"] for index, settings in changed.items() if "name" in settings}
+        if named:
+            settle_names()  # which udev would otherwise take back
+            virtual = self._pci.virtual(pci)
+        for index, wanted in named.items():
+            if not virtual[index]["links"]:
+                raise HostNetError(f"VF {index} of {name} has no interface that could be called {wanted}")
+            self._netlink.set_link(virtual[index]["links"][0], new_name=wanted)
+
+    def _bind(self, pci: str, driver: str) -> None:
+        if driver not in ("none", "default") and not self._pci.has_driver(driver):
+            raise HostNetError(f"There is no driver {driver} on this host")
+        self._pci.bind(pci, driver)
+
+    def report(self, goal: State, before: State) -> State:
+        told = {}
+        for key in goal:
+            listed = zip(self._virtual.get(key, ()), self._uses.get(key, ()))
+            functions = [
+                {
+                    "index": index,
+                    "pci": facts["pci"],
+                    "name": next(iter(facts["links"]), None),
+                    "iommu_group": facts["iommu_group"],
+                    "used_by": use.users,
+                }
+                for index, (facts, use) in enumerate(listed)
+            ]
+            told[key] = {"name": self._names[key], "pci": self._pci_of(key), "vfs": functions}
+        return {"functions": told}
+
+
+def refusal(driver: str | None, setting: str, value: t.Any, code: int, text: str) -> str:
+    """What a driver's refusal means."""
+    words = {"rates": "min_tx_rate or max_tx_rate"}
+    told = f"{words.get(setting, setting)} {value}" if value else words.get(setting, setting)
+    if code == errno.EPROTONOSUPPORT and setting == "vlan":
+        return f"this driver ({driver}) does not support vlan.protocol {value['protocol']}"
+    if code in _UNSUPPORTED:
+        return f"this driver ({driver}) does not support {words.get(setting, setting)}"
+    if code in (errno.EPERM, errno.EACCES):
+        return f"no permission to set {told}; run the task as root (become: true)"
+    return f"{told} was refused: {os.strerror(code)}{f' ({text})' if text else ''}"
