@@ -60,6 +60,17 @@ options:
     default: []
 """
 
+    PENDING_FUNCTIONS = r"""
+options:
+  pending_functions:
+    description:
+      - Interfaces that an earlier task of the same run gives their virtual functions. Check mode takes that for done,
+        which it has not been.
+    type: list
+    elements: str
+    default: []
+"""
+
     NETLINK = r"""
 options: {}
 requirements:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._core import modes
-from ..plugin_utils import guests, inventory, uplinks
+from ..plugin_utils import functions, guests, inventory, uplinks
 
 HEAD = ("host", "network", "mode", *modes.DIRECTIONS.values())
 LEGEND = "promised/measured; relay: as far as the switch reflects; ?: not measured; !: the promise does not hold"
@@ -58,5 +58,8 @@ class FilterModule:
             "measurable": measurable,
             "pending_bridges": uplinks.pending,
             "reachability_table": reachability_table,
+            "pending_functions": functions.pending,
             "relayed_uplinks": uplinks.relayed,
+            "sriov_functions": functions.functions,
+            "whole_devices": functions.for_guests_whole,
         }

@@ -479,6 +479,7 @@ options:
 extends_documentation_fragment:
   - kvm.hostnet.attributes
   - kvm.hostnet.attributes.pending_bridges
+  - kvm.hostnet.attributes.pending_functions
   - kvm.hostnet.attributes.libvirt
 seealso:
   - module: kvm.hostnet.libvirt_networks_info

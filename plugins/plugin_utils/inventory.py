@@ -10,7 +10,7 @@ import ipaddress
 import typing as t
 
 from ..module_utils._core import canonical, modes
-from . import uplinks
+from . import functions, uplinks
 from .spelling import not_one_of, unknown
 
 if t.TYPE_CHECKING:
@@ -44,7 +44,7 @@ def problems(networks: t.Any, default_mode: str = "", lan_peer: str = "") -> lis
             found.append(f"Network {name} is listed twice; keep one of them")
         seen.add(name)
         found += [f"Network {name}: {text}" for text in _network_problems(network, default_mode)]
-    return found or [*uplinks.shared(networks, default_mode)]
+    return found or [*uplinks.shared(networks, default_mode), *functions.shared(networks, default_mode)]
 
 
 def _network_problems(given: Network, default_mode: str) -> Iterator[str]:
@@ -110,19 +110,20 @@ def as_libvirt(given: Network, default_mode: str = "") -> Network:
             raise ValueError(f"{word} is {network[word]}; write one word")
     if network.get("domain"):
         canonical.domain_name(network["domain"])
-    named = uplinks.uplinks_of(network)
     item = {
         "name": network["name"],
         "state": network.get("state", "active"),
         "autostart": network.get("autostart", True),
-        "forward": {"mode": mode.forward, "interfaces": named if mode.names_uplinks else []},
+        "forward": {"mode": mode.forward, **functions.pool_of(network, mode)},
+        "vlan": functions.vlan_of(network, mode),
     }
     if mode.role == "bridge":
         return {**item, "bridge": {"name": uplinks.bridge_of(network)}}
     if mode.on_uplink:
         if not isinstance(network.get("multicast", False), bool):
             raise ValueError(f"multicast is {network['multicast']}; write true or false")
-        return {**item, "bridge": {}, "trust_guest_rx_filters": network.get("multicast", False)}
+        multicast = network.get("multicast", False) and "multicast" in mode.takes
+        return {**item, "bridge": {}, "trust_guest_rx_filters": multicast}
     bridge = {"bridge": {"name": network["bridge"]}} if network.get("bridge") else {}
     ips = [_ip(network["address"], network.get("dhcp"))] if network.get("address") else []
     if network.get("dhcp") and not ips:

@@ -33,6 +33,11 @@ def mode_of(network: Network, default_mode: str) -> modes.Mode | None:
     return modes.MODES.get(name) if isinstance(name, str) else None
 
 
+def draws_functions(network: Network, mode: modes.Mode) -> bool:
+    """Whether guests get virtual functions of the uplink, and not the uplink itself."""
+    return mode.role == "sriov" or (mode.role == "passthrough" and network.get("vf_count") is not None)
+
+
 def uplinks_of(network: Network) -> list[str]:
     """The uplinks of a network."""
     uplink = network.get("uplink") or []
@@ -149,6 +154,8 @@ def shared(networks: list[Network], default_mode: str = "") -> Iterator[str]:
     for network in map(said, networks):
         mode = mode_of(network, default_mode)
         if mode is None or network.get("state") == "absent" or not (mode.names_uplinks or mode.role == "bridge"):
+            continue
+        if draws_functions(network, mode):  # which an uplink has under a bridge as well
             continue
         own = bridge_of(network) if mode.role == "bridge" else ""
         for item in present:

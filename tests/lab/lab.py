@@ -93,6 +93,9 @@ class Lab:
     def hosts(self) -> list[str]:
         return sorted((path.name for path in (self.dir / "hosts").glob("*")), key=lambda name: int(name[3:]))
 
+    def running(self) -> list[str]:
+        return [*self.hosts(), *([SRIOV] if (self.dir / "sriov").exists() else [])]
+
     def up(self, count: int, *, sriov: bool) -> None:
         if self.namespaces() or self.sockets.exists():
             self.down()
@@ -262,9 +265,11 @@ class Lab:
             time.sleep(0.02)
 
     def hairpin(self, host: str, state: str) -> None:
-        if host not in self.hosts():
-            raise SystemExit(f"lab: there is no host {host}; running: {', '.join(self.hosts()) or 'none'}")
-        run("ip", "netns", "exec", self.namespace("switch"), "bridge", "link", "set", "dev", host, "hairpin", state)
+        if host not in self.running():
+            raise SystemExit(f"lab: there is no host {host}; running: {', '.join(self.running()) or 'none'}")
+        switch = ("ip", "netns", "exec", self.namespace("switch"))
+        for suffix in SRIOV_PORTS if host == SRIOV else ("",):
+            run(*switch, "bridge", "link", "set", "dev", host + suffix, "hairpin", state)
 
     def enter(self, name: str, command: list[str]) -> list[str]:
         """The command line that runs a command on a lab host, on the switch or on the LAN peer."""
@@ -278,7 +283,7 @@ class Lab:
             return ["ssh", "-F", "/dev/null", "-i", str(self.dir / "id_ed25519"), *flags, f"root@{SRIOV_ADDRESS}", line]
         pid = self._init(name)
         if pid is None:
-            raise SystemExit(f"lab: there is no host {name}; running: {', '.join(self.hosts()) or 'none'}")
+            raise SystemExit(f"lab: there is no host {name}; running: {', '.join(self.running()) or 'none'}")
         return ["nsenter", "-t", str(pid), "-m", "-n", "-p", "-u", "-r", "--", "env", "-C", os.getcwd(), *command]
 
 
@@ -311,7 +316,7 @@ def main() -> None:
         sys.stdout.flush()
         os.execvp(command[0], command)
     elif options.verb == "status":
-        print("\n".join(lab.hosts()) or "no lab is running here")
+        print("\n".join(lab.running()) or "no lab is running here")
     else:
         lab.down()
 

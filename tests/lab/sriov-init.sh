@@ -4,6 +4,7 @@
 # The kernel's command line says sriov_NAME=VALUE: address, lab and project; the last two are shared with the lab.
 set -u
 export PATH=/usr/sbin:/usr/bin
+mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 for word in $(cat /proc/cmdline); do case $word in sriov_*=*) declare "${word%%=*}=${word#*=}" ;; esac; done

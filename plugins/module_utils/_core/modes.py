@@ -41,7 +41,12 @@ class Mode:
     @property
     def on_uplink(self) -> bool:
         """Whether guests sit on the host's own interfaces, without a bridge."""
-        return self.role in ("macvtap", "passthrough")
+        return self.role in ("macvtap", "passthrough", "sriov")
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether each guest has a device for itself."""
+        return self.role in ("passthrough", "sriov")
 
     @property
     def names_uplinks(self) -> bool:
@@ -50,6 +55,7 @@ class Mode:
 
 
 _BRIDGED = ("bridge", "domain", "dhcp")
+_FUNCTIONS = ("vf", "vlan")  # what virtual functions are given
 MODES = {
     "nat": Mode("nat", "nat", ("address",), ("uplink", *_BRIDGED), (YES, YES, NO, YES, YES)),
     "routed": Mode("routed", "route", ("address",), ("uplink", *_BRIDGED), (YES, YES, YES, YES, YES)),
@@ -63,7 +69,10 @@ MODES = {
         "macvtap", "vepa", ("uplink",), ("multicast",), (YES, YES, YES, YES, YES), needs_reflective_relay=True
     ),
     "macvtap_private": Mode("macvtap", "private", ("uplink",), ("multicast",), (NO, YES, YES, NO, REFLECTED)),
-    "passthrough": Mode("passthrough", "passthrough", ("uplink",), ("multicast",), (YES, YES, YES, YES, YES)),
+    "passthrough": Mode(
+        "passthrough", "passthrough", ("uplink",), ("multicast", "vf_count", *_FUNCTIONS), (YES, YES, YES, YES, YES)
+    ),
+    "sriov": Mode("sriov", "hostdev", ("uplink",), ("vf_count", *_FUNCTIONS), (YES, YES, YES, YES, YES)),
 }
 COMMON = ("name", "mode", "state", "autostart")
 KNOWN = {*COMMON, *(word for mode in MODES.values() for word in (*mode.needs, *mode.takes))}
@@ -72,7 +81,7 @@ KNOWN = {*COMMON, *(word for mode in MODES.values() for word in (*mode.needs, *m
 def mode_of(document: State) -> str | None:
     """The mode that a libvirt network is in; None for one that this table does not have."""
     forward = document["forward"]
-    on_uplink = bool(forward.get("interfaces")) and "bridge" not in document
+    on_uplink = bool(forward.get("interfaces") or forward.get("pf")) and "bridge" not in document
     if document.get("virtualport", {}).get("type") == "openvswitch":
         return None
     for name, mode in MODES.items():

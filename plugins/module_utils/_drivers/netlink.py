@@ -18,7 +18,6 @@ import typing as t
 from contextlib import contextmanager, suppress
 
 from .._core.errors import MissingLibrary
-from . import vf_messages
 from .messages import (
     CLEANERS,
     HWMODES,
@@ -54,7 +53,7 @@ if t.TYPE_CHECKING:
 _REQUEST, _ACK, _REPLACE, _EXCL, _CREATE, _APPEND = 0x1, 0x4, 0x100, 0x200, 0x400, 0x800
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK, _ERROR, _HAS_TEXT, _TEXT = 270, 10, 11, 2, 0x200, 1
 _SO_SNDBUFFORCE, _BUFFER = 32, 8 << 20  # asm-generic/socket.h; bytes, room for some ten thousand routes
-_FUNCTIONS = 1 << 18  # bytes, four times what 256 virtual functions take
+_ANSWER = 1 << 18  # bytes, four times what a NIC with 256 virtual functions takes
 # linux/rtnetlink.h: what it is -> (RTM_NEW*, RTM_DEL*, flags of an addition)
 _TYPES = {
     "link": (16, 17, _CREATE | _EXCL),
@@ -268,26 +267,10 @@ class Netlink:
         message = bridge_request(name, of_bridge=True, hwmode=mode)
         self._do(f"make the switch of {name} {mode}", Request("set", "bridge", message))
 
-    def functions(self, name: str) -> tuple[str | None, list[Message]]:
-        """The permanent MAC address of a NIC, and the settings of its virtual functions, in order."""
-        self._wire.send(vf_messages.get_request(index_of(name), 0))
-        try:
-            return vf_messages.functions_of(self._wire.recv(_FUNCTIONS))
-        except ValueError as error:
-            raise LinkError(f"Cannot read the virtual functions of {name}: {error}") from error
-
-    def set_functions(self, name: str, changes: list[tuple[int, str, t.Any]]) -> list[tuple[int, int, str]]:
-        """Give virtual functions of a NIC their settings, as (function, setting, value); `rates` are min and max.
-
-        The answer is (which of the changes, errno, what the driver says of it) of each that was refused.
-        """
-        index = index_of(name)
-        return self._exchange(
-            [
-                vf_messages.set_request((index, number, number == len(changes) - 1), *change)
-                for number, change in enumerate(changes)
-            ]
-        )
+    def ask(self, message: bytes) -> bytes:
+        """The kernel's answer to a message that somebody else has encoded."""
+        self._wire.send(message)
+        return self._wire.recv(_ANSWER)
 
     def batch(self, requests: list[Request]) -> list[str]:
         """Hand over entries of layer3(), and links, in one system call; the answer is what was refused.
@@ -310,11 +293,12 @@ class Netlink:
 
         The kernel goes on after a failure.  It confirms the last message only, so that confirmations cannot pile up.
         """
-        return self._exchange(
+        return self.exchange(
             [_encode(request, number, last=request is requests[-1]) for number, request in enumerate(requests)]
         )
 
-    def _exchange(self, messages: list[bytes]) -> list[tuple[int, int, str]]:
+    def exchange(self, messages: list[bytes]) -> list[tuple[int, int, str]]:
+        """As _transact, of messages that are numbered from 0, and of which the last wants to be confirmed."""
         if not messages:
             return []
         try:

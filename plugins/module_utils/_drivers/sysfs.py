@@ -36,6 +36,16 @@ class Sysfs:
         """Whether there is a PCI function of this address."""
         return (self._pci / address).exists()
 
+    def pci_address(self, link: str) -> str | None:
+        """The PCI address of a link's device; None where it has none."""
+        device = (self._links / link / "device").resolve()
+        return device.name if (self._pci / device.name).exists() else None
+
+    def functions(self, link: str) -> list[tuple[str, list[str]]]:
+        """The virtual functions of a link, in no order: the PCI address and the interfaces of each."""
+        found = (self._links / link / "device").glob("virtfn*")
+        return [(path.resolve().name, sorted(net.name for net in path.glob("net/*"))) for path in found]
+
     def attribute(self, link: str, name: str) -> str | None:
         """One attribute of a link, such as `address` or `brport/state`; None where it has none."""
         try:

@@ -54,6 +54,7 @@ class LibvirtNetworks(Resource):
         Field("allow_restart", choices=("false", "when_unused", "true"), default="when_unused"),
         Field("exclusive", type="bool", default=False),
         Field("pending_bridges", type="list", default=[], canonical=canonical.link_name),
+        Field("pending_functions", type="list", default=[], canonical=canonical.function_name),
     )
 
     def __init__(self, libvirt: Libvirt, sysfs: Sysfs, params: State) -> None:
@@ -61,7 +62,7 @@ class LibvirtNetworks(Resource):
         self._sysfs = sysfs
         self._policy = params["allow_restart"]
         self._exclusive = params["exclusive"]
-        self._pending = params.get("pending_bridges", ())
+        self._pending = {*params.get("pending_bridges", ()), *params.get("pending_functions", ())}
         self._documents: dict[str, str] = {}  #: each network as first seen: what an edit and the way back start from
         self._given: dict[str, str] = {}  #: the documents that the task gives as xml
         self._parked: dict[str, State] = {}  #: the guests of networks that are down for a restart

@@ -35,6 +35,9 @@ MISPLACED = {
 }
 
 
+_PCI = ("domain", "bus", "slot", "function")
+
+
 def place(state: State) -> str:
     """What the guests of a network sit on."""
     forward = state["forward"]
@@ -104,6 +107,10 @@ def network_state(network: State) -> State:
     for which in ("persistent", "live"):
         if network[which]:
             state[which] = decode(network[which])
+    if network["live"]:
+        found = xml.parse(network["live"]).find("forward[pf]")
+        if found is not None:
+            state["pool"] = [_member(member) for member in found if member.tag in ("interface", "address")]
     if network["guests"]:
         state["guests"] = network["guests"]
     return state
@@ -176,9 +183,16 @@ def _normal(network: Element) -> Element:
             for child in [*forward.findall("interface"), *forward.findall("address")]:
                 forward.remove(child)
         for address in forward.findall("address"):
-            numbers = [int(address.attrib.pop(part, "0"), 0) for part in ("domain", "bus", "slot", "function")]
-            address.set("pci", "{:04x}:{:02x}:{:02x}.{:x}".format(*numbers))
+            address.set("pci", _member(address))
+            for part in _PCI:
+                address.attrib.pop(part, None)
     return network
+
+
+def _member(node: Element) -> str:
+    """A device of a pool, by its name or PCI address."""
+    numbers = (int(node.get(part, "0"), 0) for part in _PCI)
+    return node.get("dev") or "{:04x}:{:02x}:{:02x}.{:x}".format(*numbers)
 
 
 def _rename(network: Element, names: t.Iterable[tuple[str, str]]) -> None:
@@ -208,5 +222,5 @@ def _spell(network: Element) -> None:
     for address in network.findall("forward/address"):
         parts = re.split("[:.]", address.attrib.pop("pci"))
         address.set("type", "pci")
-        for part, number in zip(("domain", "bus", "slot", "function"), parts):
+        for part, number in zip(_PCI, parts):
             address.set(part, f"0x{number}")

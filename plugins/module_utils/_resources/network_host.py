@@ -21,6 +21,8 @@ if t.TYPE_CHECKING:
 def ailments(state: State, sysfs: Sysfs) -> list[str]:
     """What keeps an active network from working, though libvirt calls it active."""
     live = state.get("live")
+    if live and live["forward"].get("pf"):
+        return _pool_ailments(live["forward"], state["pool"], sysfs)
     if not live or document.place(live) not in (document.OWN_BRIDGE, document.HOST_BRIDGE):
         return []
     bridge = live["bridge"]["name"]
@@ -30,6 +32,14 @@ def ailments(state: State, sysfs: Sysfs) -> list[str]:
         return []
     taps = [guest["tap"] for guest in state.get("guests", ()) if guest["tap"]]
     return [f"{tap} is not on {bridge}" for tap in taps if (sysfs.master(tap) or ("", ""))[1] != bridge]
+
+
+def _pool_ailments(forward: State, pool: list[str], sysfs: Sysfs) -> list[str]:
+    """libvirt looks for the virtual functions once, when it starts a network."""
+    functions, whole = sysfs.functions(forward["pf"]), forward["mode"] == "hostdev"
+    members = [name for pci, links in functions for name in ([pci] if whole else links)]
+    same = sorted(members) == sorted(pool)
+    return [] if same else [f"the pool that it had of {forward['pf']} is gone"]
 
 
 def strangers(state: State, sysfs: Sysfs) -> list[State]:
@@ -46,13 +56,13 @@ def strangers(state: State, sysfs: Sysfs) -> list[State]:
 def host_problems(
     changed: State, after: State, current: State, sysfs: Sysfs, pending: Iterable[str] = ()
 ) -> Iterator[str]:
-    """Why changed networks cannot be on this host, among all that will be there; pending bridges count as done."""
+    """Why changed networks cannot be on this host, among all that will be there; pending links count as done."""
     bridges = {(item.get("live") or {}).get("bridge", {}).get("name") for item in current.values()}
     strange = set(sysfs.links()) - bridges if changed else set()
     for name, item in changed.items():
         for text in (
             *_device_problems(item["persistent"], sysfs, strange, set(pending)),
-            *_pool_problems(name, item["persistent"], after),
+            *_pool_problems(name, item["persistent"], after, sysfs),
         ):
             yield f"{name}: {text}"
     yield from _overlaps(changed, after, current)
@@ -70,13 +80,15 @@ def _device_problems(state: State, sysfs: Sysfs, strange: set[str], pending: set
         master = sysfs.master(uplink)
         if uplink not in links:
             yield f"there is no interface {uplink} on this host; it has {have}"
-        elif master and master[1] not in pending and place == document.UPLINK:
+        elif master and master[1] not in pending and place == document.UPLINK and uplink not in pf:
             yield (
                 f"{uplink} is a port of {master[0]} {master[1]}, and the kernel lets no guest onto such an "
                 f"interface; use {master[1]} itself or another uplink"
             )
         elif uplink in pf and sysfs.attribute(uplink, "device/sriov_totalvfs") is None:
             yield f"{uplink} is no SR-IOV physical function"
+        elif uplink in pf and uplink not in pending and not sysfs.functions(uplink):
+            yield f"{uplink} has no virtual functions that guests could have; make some (vf_count)"
     if place == document.HOST_BRIDGE and state["bridge"]["name"] not in pending:
         bridge, on_ovs = state["bridge"]["name"], state.get("virtualport", {}).get("type") == "openvswitch"
         if bridge not in links:
@@ -85,20 +97,31 @@ def _device_problems(state: State, sysfs: Sysfs, strange: set[str], pending: set
             yield f"{bridge} is no Linux bridge; for an Open vSwitch bridge set virtualport.type to openvswitch"
 
 
-def _pool_problems(name: str, state: State, after: State) -> Iterator[str]:
+def _pool_problems(name: str, state: State, after: State, sysfs: Sysfs) -> Iterator[str]:
     """libvirt hands a VF out twice if two pools have it."""
+    own = _members(state["forward"], sysfs)
     for other, item in after.items():
         theirs = (item or {}).get("persistent", {}).get("forward", {})
         if other == name or not theirs:
             continue
         if "pf" in theirs and theirs["pf"] == state["forward"].get("pf"):
             yield f"network {other} already hands out the virtual functions of {theirs['pf']}"
-        for address in sorted({*theirs.get("addresses", ())} & {*state["forward"].get("addresses", ())}):
-            yield f"network {other} already hands out {address}"
+        else:
+            for device in sorted(own & _members(theirs, sysfs)):
+                yield f"network {other} already hands out {device}"
         exclusive = "passthrough" in (theirs["mode"], state["forward"]["mode"])
         for uplink in sorted({*theirs.get("interfaces", ())} & {*state["forward"].get("interfaces", ())}):
             if exclusive and theirs["mode"] in MACVTAP_MODES and document.place(state) == document.UPLINK:
                 yield f"{uplink} is in network {other} too, and mode passthrough takes an interface for itself"
+
+
+def _members(forward: State, sysfs: Sysfs) -> set[str]:
+    """The virtual functions that a network hands out, by PCI address."""
+    pf = sysfs.functions(forward["pf"]) if forward.get("pf") else []
+    named = (
+        [sysfs.pci_address(link) for link in forward.get("interfaces", ())] if forward["mode"] == "passthrough" else []
+    )
+    return {*forward.get("addresses", ()), *(pci for pci, _links in pf), *filter(None, named)}
 
 
 def _overlaps(changed: State, after: State, current: State) -> Iterator[str]:

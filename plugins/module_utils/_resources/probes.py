@@ -235,7 +235,7 @@ def _nobodys_address() -> str:
 #: by the role of a mode
 PROBES: dict[str, type[Probe]] = {
     "macvtap": MacvtapProbe,
-    "passthrough": PassthroughProbe,
+    **dict.fromkeys(("passthrough", "sriov"), PassthroughProbe),
     "bridge": HostBridgeProbe,
     **dict.fromkeys(("nat", "routed", "open", "isolated"), OwnBridgeProbe),
 }

@@ -80,23 +80,32 @@ class Reachability(Query):
             place["obstacle"] = f"network {name} is {mode} on this host, where the inventory says {item['mode']}"
             place["waits"] = modes.mode_of(found.get("persistent", live)) == item["mode"]
         on_uplink = modes.MODES[mode].on_uplink
-        place["lower"] = live["forward"]["interfaces"][0] if on_uplink else live["bridge"]["name"]
+        exclusive = modes.MODES[mode].is_exclusive
+        pool = self._pool(live["forward"]) if on_uplink else [live["bridge"]["name"]]
+        place["lower"] = pool[0]
         place["uplink"] = place["lower"] if modes.MODES[mode].role == "macvtap" else None
         place["mode"] = item.get("mode") or mode
         place["host_side"] = self._host_side(place["lower"]) if mode == "macvtap_bridge" else None
-        if mode == "passthrough":
-            place["free"] = self._free(live["forward"]["interfaces"])
+        if exclusive:
+            place["free"] = self._free(pool)
             place["lower"] = next(iter(place["free"]), place["lower"])
         if self._sysfs.attribute(place["lower"], "ifindex") is None:
             place["obstacle"] = f"the interface {place['lower']} of network {name} is gone"
-        elif mode != "passthrough" and not self._sysfs.is_up(place["lower"]):
+        elif not exclusive and not self._sysfs.is_up(place["lower"]):
             place["obstacle"] = f"the interface {place['lower']} of network {name} is down; set it up"
         return place
+
+    def _pool(self, forward: State) -> list[str]:
+        """The NICs that guests may be on; of virtual functions those that the host still has an interface of."""
+        if not forward.get("pf"):
+            return list(forward["interfaces"])
+        found = sorted(link for _pci, links in self._sysfs.functions(forward["pf"]) for link in links)
+        return found or [forward["pf"]]
 
     def _free(self, pool: list[str]) -> list[str]:
         """The NICs of a pool that no guest has."""
         used = {link.get("lower") for link in self._links.values()}
-        return [nic for nic in pool if nic not in used]
+        return [nic for nic in pool if nic not in used and not self._sysfs.functions(nic)]
 
     def _host_side(self, lower: str) -> str | None:
         """A macvlan of the host's own that takes part in what guests in bridge mode say to each other."""

@@ -47,13 +47,13 @@ ITEM = (
     Field("every_vf", type="dict", fields=SHARED),
     Field("vfs", type="list", key="index", fields=(Field("index", type="int", required=True), *FUNCTION)),
     Field("reset", type="bool", default=False),
+    Field("only_own", type="bool", default=False),
 )
 SETTINGS = tuple(field.name for field in FUNCTION)  #: of a virtual function, in the order in which they are given
 #: what libvirt gives a function that it hands to a guest, and takes back
 LIBVIRTS = ("mac", "vlan", "driver", "name", "stale")
-#: what most drivers give a function that is new
+#: what most drivers give a function that is new; its MAC address is left alone, since libvirt takes its own back
 DEFAULTS = {
-    "mac": "",
     "vlan": {},
     "spoofchk": True,
     "trust": False,

@@ -21,6 +21,7 @@ from .._drivers.netlink import connection
 from .._drivers.pci import VFIO, Pci
 from .._drivers.system import System
 from .._drivers.unmanaged import Unmanaged, settle_names
+from .._drivers.vf_netlink import functions, set_functions
 from . import sriov_plan, sriov_rules
 from .sriov_fields import ITEM
 from .sriov_use import Signs, Use, use_of
@@ -86,7 +87,7 @@ class SriovFunctions(Resource):
     def read(self) -> State:
         self._links = self._netlink.links()
         self._physical, stuck = self._pci.physical()
-        told = {name: self._netlink.functions(name) for name in self._physical}
+        told = {name: functions(self._netlink, name) for name in self._physical}
         self._names = {key: name for key in self._requested for name in self._physical if self._is(key, name, told)}
         states = {key: self._state(key, name, told[name][1]) for key, name in self._names.items()}
         self._look_for_users()
@@ -126,10 +127,10 @@ class SriovFunctions(Resource):
         return {word: value for word, value in {**state, "mac": state["mac"] or ""}.items() if value is not None}
 
     def _look_for_users(self) -> None:
-        functions = [facts for listed in self._virtual.values() for facts in listed]
-        if not functions:
+        everything = [facts for listed in self._virtual.values() for facts in listed]
+        if not everything:
             return
-        groups = {facts["iommu_group"] for facts in functions if facts["driver"] == VFIO}
+        groups = {facts["iommu_group"] for facts in everything if facts["driver"] == VFIO}
         signs = Signs(
             self._links,
             self._netlink.layer3("address", "route"),
@@ -149,7 +150,8 @@ class SriovFunctions(Resource):
     def _aim(self, key: str, item: State, have: State) -> State:
         memory = self._memories[key]
         if item["state"] == "absent":
-            goal = {**have, **_NONE, **memory.get("before", {})}
+            nobodys = item["only_own"] and not memory
+            goal = have if nobodys else {**have, **_NONE, **memory.get("before", {})}
         else:
             bound = [facts["driver"] for facts in self._virtual[key]]
             goal = sriov_plan.aim(item, have, bound=bound, born=memory.get("born", {}))
@@ -176,7 +178,8 @@ class SriovFunctions(Resource):
 
     def _name_problems(self, desired: State) -> Iterator[str]:
         have = ", ".join(f"{name} ({facts['pci']})" for name, facts in self._physical.items()) or "none"
-        for key in sorted(desired.keys() - self._names.keys()):
+        needed = {key for key, item in desired.items() if item["state"] == "present" or not item["only_own"]}
+        for key in sorted(needed - self._names.keys()):
             link = next((name for name, link in self._links.items() if key in (name, *link["altnames"])), None)
             physical = self._pci.physical_of(link) if link else None
             if physical:
@@ -265,7 +268,7 @@ class SriovFunctions(Resource):
         requests = [
             (index, word, settings[word]) for index, settings in changed.items() for word in WORDS if word in settings
         ]
-        refused = self._netlink.set_functions(name, requests)
+        refused = set_functions(self._netlink, name, requests)
         if refused:
             driver = self._physical[name]["driver"]
             told = [
@@ -295,7 +298,7 @@ class SriovFunctions(Resource):
         told = {}
         for key in goal:
             listed = zip(self._virtual.get(key, ()), self._uses.get(key, ()))
-            functions = [
+            told_of = [
                 {
                     "index": index,
                     "pci": facts["pci"],
@@ -305,7 +308,7 @@ class SriovFunctions(Resource):
                 }
                 for index, (facts, use) in enumerate(listed)
             ]
-            told[key] = {"name": self._names[key], "pci": self._pci_of(key), "vfs": functions}
+            told[key] = {"name": self._names[key], "pci": self._pci_of(key), "vfs": told_of}
         return {"functions": told}
 
 

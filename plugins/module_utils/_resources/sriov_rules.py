@@ -6,6 +6,7 @@ This file is private to the collection.
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from .._drivers.pci import VFIO
@@ -49,16 +50,18 @@ def static_problems(item: State) -> Iterator[str]:
         ("every_vf", item.get("every_vf", {})),
         *((f"VF {function['index']}", function) for function in item.get("vfs", ())),
     ):
-        yield from (f"{where}: {text}" for text in _value_problems(function))
+        yield from (f"{where}: {text}" for text in value_problems(function))
     for word in ("mac", "name"):
         given = [function[word] for function in item.get("vfs", ()) if function.get(word)]
         for value in sorted({value for value in given if given.count(value) > 1}):
             yield f"{given.count(value)} virtual functions are to have the {word} {value}"
-    if item["state"] == "absent" and item.keys() - {"name", "state", "reset"}:
-        yield f"state absent goes without {', '.join(sorted(item.keys() - {'name', 'state', 'reset'}))}"
+    beside = sorted(item.keys() - {"name", "state", "reset", "only_own"})
+    if item["state"] == "absent" and beside:
+        yield f"state absent goes without {', '.join(beside)}"
 
 
-def _value_problems(function: State) -> Iterator[str]:
+def value_problems(function: State) -> Iterator[str]:
+    """What is wrong with the settings of a virtual function, on any host."""
     vlan = function.get("vlan", {})
     if not 0 <= vlan.get("id", 0) <= _VLAN_MAX:
         yield f"vlan.id {vlan['id']} has to be from 1 to {_VLAN_MAX}, or 0 for none (IEEE 802.1Q reserves 4095)"
@@ -85,13 +88,23 @@ def problems(desired: State, goal: State, have: State, facts: State) -> Iterator
             there = f"they end with VF {count - 1}" if count else "there are none"
             yield f"VF {function['index']} is not there with vf_count {count}: {there}; raise vf_count"
     given = _given(desired, count)
+    about: dict[str, list[int]] = {}
     for index, setting in _changed(goal, have):
-        if setting in given.get(index, {}):
-            yield from (f"VF {index}: {text}" for text in _setting_problems(setting, goal, have, facts, index))
+        if setting in given[index]:
+            for text in _setting_problems(setting, goal, have, facts, index):
+                about.setdefault(text, []).append(index)
+    yield from (f"{_listed(indexes)}: {text}" for text, indexes in about.items())
     if goal.get("eswitch_mode") != have.get("eswitch_mode") and have.get("eswitch_mode") is None:
         yield f"the driver ({facts['driver']}) has no switch whose eswitch_mode could be set (devlink knows none)"
     if facts["needs_iommu"] and count and not facts["iommu"]:
         yield f"guests can have its virtual functions only with an IOMMU, and none is in use; {_IOMMU}"
+
+
+def _listed(indexes: list[int]) -> str:
+    """Virtual functions for a person to read, such as VF 0, 2-5."""
+    runs = [list(run) for _key, run in itertools.groupby(enumerate(indexes), key=lambda pair: pair[1] - pair[0])]
+    told = [f"{run[0][1]}-{run[-1][1]}" if len(run) > 1 else str(run[0][1]) for run in runs]
+    return f"VF {', '.join(told)}"
 
 
 def _given(desired: State, count: int) -> dict[int, State]:
