@@ -61,21 +61,21 @@ def do(kind, items=None, check=False, **options):
         return converge(opened, desired, check=check)
 
 
-def runner_of(kind):
+def runner_of(kind, state=host_state):
     """Call a kind; each change is first predicted in check mode, which must touch nothing and say the same."""
 
     def run(*items, check=False, **options):
-        before = host_state()
+        before = state()
         predicted = do(kind, list(items), check=True, **options)
-        assert host_state() == before, "check mode changed the host"
+        assert state() == before, "check mode changed the host"
         if check:
             return predicted
         done = do(kind, list(items), **options)
         for told in ("changed", "steps", "diff"):
             assert done[told] == predicted[told], told
-        after = host_state()
+        after = state()
         again = do(kind, list(items), **options)
-        assert not again["changed"] and host_state() == after, "the second run changed something"
+        assert not again["changed"] and state() == after, "the second run changed something"
         return done
 
     return run

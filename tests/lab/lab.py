@@ -178,10 +178,10 @@ class Lab:
             (f"tap,id=port{number},ifname={SRIOV}{suffix},script=no,downscript=no", mac)
             for number, (suffix, mac) in enumerate(SRIOV_PORTS.items())
         ]
-        kernel = f"console=ttyS0 quiet intel_iommu=on mitigations=off sriov_lab={self.dir} sriov_project={PROJECT}"
+        kernel = f"console=ttyS0 quiet intel_iommu=on iommu=pt tsc=unstable mitigations=off sriov_lab={self.dir} sriov_project={PROJECT}"
         command = ["ip", "netns", "exec", self.namespace("switch"), *_qemu(PROJECT / ".cache/debian13")]
         command += ["-nodefaults", "-display", "none", "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512"]
-        command += ["-cpu", "Westmere", "-smp", "2", "-m", "2048", "-device", "intel-iommu,intremap=on"]
+        command += ["-cpu", "Westmere", "-smp", "1", "-m", "2048", "-device", "intel-iommu,intremap=on"]
         command += ["-kernel", str(made / "vmlinuz"), "-initrd", str(made / "initrd.gz")]
         command += ["-append", f"{kernel} sriov_address={SRIOV_ADDRESS}/{LAN.network.prefixlen}"]
         command += ["-drive", f"if=virtio,file={made / 'disk'},format=raw,snapshot=on,cache=unsafe"]

@@ -15,12 +15,14 @@ import select
 import signal
 import time
 import typing as t
+from contextlib import suppress
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 SECONDS = 0.25  # for each file; an answer takes some microseconds
+_FDS = 256  # more than a module has open
 STUCK_MAX = 4  # after so many files that do not answer, the rest is not tried
 
 
@@ -59,6 +61,7 @@ def write(path: Path, text: str, seconds: float) -> int | None:
 def _put(path: Path, text: str, told: int) -> t.NoReturn:
     code = errno.EIO
     try:
+        close_all_but(told)
         descriptor = os.open(path, os.O_WRONLY)  # without a buffer, whose error would be told to nobody
         os.write(descriptor, text.encode())
         code = 0
@@ -91,6 +94,7 @@ def _read_some(paths: list[Path], seconds: float) -> list[str | None]:
 
 def _tell(paths: list[Path], told: int) -> t.NoReturn:
     try:
+        close_all_but(told)
         for path in paths:
             try:
                 text = path.read_text().strip()
@@ -99,6 +103,20 @@ def _tell(paths: list[Path], told: int) -> t.NoReturn:
             os.write(told, json.dumps(text).encode() + b"\n")
     finally:
         os._exit(0)
+
+
+def close_all_but(*kept: int) -> None:
+    """Let go of what a process has from its parent.
+
+    Somebody waits for the end of each pipe and connection, which comes when the last copy of it is closed: Ansible for
+    that of a module.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    for descriptor in set(range(3, _FDS)) - set(kept):
+        with suppress(OSError):
+            os.close(descriptor)
 
 
 def _reap(process: int) -> None:

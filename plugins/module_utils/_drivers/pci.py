@@ -135,6 +135,11 @@ class Pci:
     def set_autoprobe(self, pci: str, *, wanted: bool) -> None:
         self._write(self._devices / pci / "sriov_drivers_autoprobe", str(int(wanted)), _BIND_SECONDS)
 
+    def probes(self, pci: str) -> bool:
+        """Whether virtual functions are given to their own driver."""
+        path = self._devices / pci / "sriov_drivers_autoprobe"
+        return guarded.read_all([path])[0].get(str(path)) != "0"
+
     def bind(self, pci: str, driver: str) -> None:
         """Give a function this driver, `none`, or with `default` its own; one that has it loads it anew."""
         device = self._devices / pci

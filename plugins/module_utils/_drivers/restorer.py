@@ -10,16 +10,16 @@ import os
 import select
 import signal
 import typing as t
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from .._core.errors import HostNetError
+from .guarded import close_all_but
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _ARMED, _DONE = b"a", b"d"
 _PATIENCE = 10.0  # seconds for the restorer to start, and to end
-_FDS = 256  # more than a module has open
 
 
 @contextmanager
@@ -58,20 +58,10 @@ def _watch(orders: int, answers: int, restore: Callable[[], None], seconds: floa
             os._exit(0)
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        _close_all_but(orders, answers)
+        close_all_but(orders, answers)
         os.write(answers, _ARMED)
         ready = select.select([orders], [], [], seconds)[0]
         if not ready or os.read(orders, 1) != _DONE:
             restore()
     finally:  # whatever happened, this copy of the process must not go on as if it were the module
         os._exit(0)
-
-
-def _close_all_but(*kept: int) -> None:
-    """A connection of Ansible's ends when the last copy of its descriptors is closed."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nowhere, descriptor)
-    for descriptor in set(range(3, _FDS)) - set(kept):
-        with suppress(OSError):
-            os.close(descriptor)

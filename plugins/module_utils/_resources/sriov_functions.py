@@ -275,10 +275,12 @@ class SriovFunctions(Resource):
                 f"VF {requests[n][0]}: {refusal(driver, *requests[n][1:], code, text)}" for n, code, text in refused
             ]
             raise HostNetError(f"{name} refused {len(told)} of {len(requests)} settings. {'. '.join(told)}")
-        virtual = self._pci.virtual(pci)
-        for index, settings in changed.items():
-            if "driver" in settings or "reload" in settings:
-                self._bind(virtual[index]["pci"], settings.get("driver", "default"))
+        drivers = {
+            index: settings.get("driver", "default")
+            for index, settings in changed.items()
+            if settings.keys() & {"driver", "reload"}
+        }
+        self._bind(pci, drivers)
         self._pci.wait_for_links(pci)
         named = {index: settings["name"] for index, settings in changed.items() if "name" in settings}
         if named:
@@ -289,10 +291,18 @@ class SriovFunctions(Resource):
                 raise HostNetError(f"VF {index} of {name} has no interface that could be called {wanted}")
             self._netlink.set_link(virtual[index]["links"][0], new_name=wanted)
 
-    def _bind(self, pci: str, driver: str) -> None:
-        if driver not in ("none", "default") and not self._pci.has_driver(driver):
-            raise HostNetError(f"There is no driver {driver} on this host")
-        self._pci.bind(pci, driver)
+    def _bind(self, pci: str, drivers: dict[int, str]) -> None:
+        virtual, probes = self._pci.virtual(pci), self._pci.probes(pci)
+        for driver in {*drivers.values()} - {"none", "default"}:
+            if not self._pci.has_driver(driver):
+                raise HostNetError(f"There is no driver {driver} on this host")
+        opened = "default" in drivers.values() and not probes  # which would keep them from their own driver
+        if opened:
+            self._pci.set_autoprobe(pci, wanted=True)
+        for index, driver in drivers.items():
+            self._pci.bind(virtual[index]["pci"], driver)
+        if opened:
+            self._pci.set_autoprobe(pci, wanted=False)
 
     def report(self, goal: State, before: State) -> State:
         told = {}

@@ -29,14 +29,16 @@ def aim(desired: State, have: State, *, bound: Sequence[str | None], born: State
     """
     goal = {**have, **{name: desired[name] for name in _OWN if name in desired}}
     special = {item["index"]: item for item in desired.get("vfs", ())}
+    defaults = {**DEFAULTS, **born} if desired["reset"] else {}
+    if not goal["drivers_autoprobe"]:  # then none at all is what they are born with
+        defaults.pop("driver", None)
     goal["vfs"] = []
     for index in range(goal["vf_count"]):
         given = {**desired.get("every_vf", {}), **special.get(index, {})}
         before = have["vfs"][index] if index < len(have["vfs"]) else {}
         if given.get("driver") and given["driver"] == dict(enumerate(bound)).get(index):
             given["driver"] = before["driver"]
-        function = _function(given, before, {**DEFAULTS, **born} if desired["reset"] else {})
-        goal["vfs"].append({"index": index, **function})
+        goal["vfs"].append({"index": index, **_function(given, before, defaults)})
     return goal
 
 

@@ -132,8 +132,10 @@ def _setting_problems(setting: str, goal: State, have: State, facts: State, inde
         yield f"this driver ({driver}) does not support vlan.protocol {wanted['protocol']}"
     elif setting == "driver":
         yield from _driver_problems(t.cast("str", wanted), facts)
-    elif setting == "name" and wanted in facts["names"]:
-        yield f"there is an interface {wanted} on this host already"
+    elif setting == "name":
+        own = {function.get("name") for function in have["vfs"]} if is_recreated(goal, have) else set()
+        if wanted in {*facts["names"]} - own:
+            yield f"there is an interface {wanted} on this host already"
     elif not goal["up"]:
         yield f"{setting} can be set only while the physical function is up; set up: true as well"
     elif setting in ("min_tx_rate", "max_tx_rate") and wanted:
