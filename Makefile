@@ -7,7 +7,7 @@ COLLECTIONS := $(CURDIR)/.cache
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test bench lint unit guests kernel debian13 fleet molecule sanity lab lab-down lab-hairpin packages clean
+.PHONY: help demo test bench lint unit guests kernel debian13 sriov fleet molecule sanity lab lab-sriov lab-down lab-hairpin packages clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,7 +18,7 @@ demo: packages .venv/ansible ## three hosts, three modes, one playbook, proven b
 test: packages .venv/tests ## everything; ends with how many passed
 	@$(SUDO) env "PATH=$$PATH" tests/run.py
 
-lint unit guests kernel debian13 fleet molecule sanity: packages .venv/tests ## one part of the tests
+lint unit guests kernel debian13 sriov fleet molecule sanity: packages .venv/tests ## one part of the tests
 	@$(SUDO) env "PATH=$$PATH" tests/run.py $@
 
 bench: packages .venv/ansible ## compare with peers, side by side, as ratios; BENCH="10 100" networks and links
@@ -26,6 +26,11 @@ bench: packages .venv/ansible ## compare with peers, side by side, as ratios; BE
 
 lab: packages ## start LAB_HOSTS lab hosts (3) and write .lab/inventory.yml
 	@$(SUDO) tests/lab/lab.py up $(LAB_HOSTS)
+
+lab-sriov: packages ## the same and kvmsriov, a virtual machine with two SR-IOV NICs; without KVM, so some twenty times slower
+	@$(SUDO) tests/lab/debian13.sh $(CURDIR)/.cache/debian13
+	@$(SUDO) tests/lab/sriov.sh $(CURDIR)/.cache/sriov $(CURDIR)/.cache/debian13
+	@$(SUDO) tests/lab/lab.py up $(LAB_HOSTS) --sriov
 
 lab-down: ## remove every trace of the lab
 	@$(SUDO) tests/lab/lab.py down

@@ -23,6 +23,8 @@ PLUGINS = "plugins/module_utils plugins/modules plugins/plugin_utils plugins/fil
 LAB = "tests/lab/lab.py"
 GUEST = f"tests/lab/guest.sh {ROOT / '.cache/guest'}"
 OVS = f"tests/lab/ovs.sh {ROOT / '.cache/ovs'}"
+DEBIAN13 = f"tests/lab/debian13.sh {ROOT / '.cache/debian13'}"
+SRIOV = (DEBIAN13, f"tests/lab/sriov.sh {ROOT / '.cache/sriov'} {ROOT / '.cache/debian13'}")
 
 
 class Suite(t.NamedTuple):
@@ -30,8 +32,8 @@ class Suite(t.NamedTuple):
 
     commands: tuple[str, ...]
     passed: str = ""
-    lab: int = 0  #: lab hosts that it needs
-    root: Path | None = None  #: where their distribution is, if it is another one
+    lab: str = ""  #: lab hosts that it needs, as lab.py takes them
+    debian13: bool = False  #: whether they are of that distribution, and not of this machine's
     fetched: tuple[str, ...] = ()  #: commands that fetch what the lab is made of
 
 
@@ -46,27 +48,34 @@ def with_pyroute2(version: str) -> Suite:
     install = f"test -d {target} || pip install --quiet --no-deps --target {target} pyroute2=={version}"
     junit = f"--junitxml tests/output/pyroute2-{version}.xml"
     run = f"{LAB} exec kvm1 env PYTHONPATH={target} /usr/bin/python3 -B -m pytest {LINKS} {junit}"
-    return Suite((install, run), lab=1)
+    return Suite((install, run), lab="1")
 
 
 SUITES = {
     # what a run that was killed has left would keep the next from starting its lab
     "molecule": Suite(
-        ("molecule reset -s default", "molecule test --all"), passed=r"^(?!default)(\w+) +: actions=\d+ .* failed=0"
+        ("molecule reset -s default", "molecule test --all"),
+        passed=r"^(?!default)(\w+) +: actions=\d+ .* failed=0",
+        fetched=SRIOV,
     ),
-    "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab=4),
+    "sriov": Suite(
+        (f"{LAB} exec kvmsriov /usr/bin/python3 -B -m pytest tests/sriov --junitxml tests/output/sriov.xml",),
+        lab="0 --sriov",
+        fetched=SRIOV,
+    ),
+    "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab="4"),
     "kernel": Suite(
         (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/kernel.xml",),
-        lab=1,
+        lab="1",
         fetched=(GUEST, OVS),
     ),
     "debian13": Suite(
         (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/debian13.xml",),
-        lab=1,
-        root=ROOT / ".cache/debian13",
-        fetched=(GUEST,),
+        lab="1",
+        debian13=True,
+        fetched=(DEBIAN13, GUEST),
     ),
-    "guests": Suite(("pytest tests/guests --junitxml tests/output/guests.xml",), lab=1, fetched=(GUEST,)),
+    "guests": Suite(("pytest tests/guests --junitxml tests/output/guests.xml",), lab="1", fetched=(GUEST,)),
     **{f"pyroute2-{version}": with_pyroute2(version) for version in PYROUTE2},
     "sanity": Suite(("tests/sanity/run.sh",), passed=r"^Running sanity test \"(.*)\""),
     "lint": Suite(
@@ -100,12 +109,11 @@ def run(name: str) -> Outcome:
         "LAB_DIR": str(ROOT / f".lab-{name}"),
         "MOLECULE_GLOB": "molecule/*/molecule.yml",
         "PYTHONDONTWRITEBYTECODE": "1",
-        **({"LAB_ROOT": str(suite.root)} if suite.root else {}),
+        **({"LAB_ROOT": str(ROOT / ".cache/debian13")} if suite.debian13 else {}),
     }
     codes = []
     with open(log, "w", encoding="utf-8") as file:
-        distribution = (f"tests/lab/debian13.sh {suite.root}",) if suite.root else ()
-        before = (*distribution, *suite.fetched, f"{LAB} up {suite.lab}") if suite.lab else ()
+        before = (*suite.fetched, *((f"{LAB} up {suite.lab}",) if suite.lab else ()))
         after = (f"{LAB} down",) if suite.lab else ()
         for command in (*before, *suite.commands, *after):
             file.write(f"$ {command}\n")

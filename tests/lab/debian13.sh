@@ -6,9 +6,11 @@ packages=dbus,dnsmasq-base,ethtool,iproute2,iptables,kmod,libvirt-daemon,libvirt
 packages=$packages,libvirt-daemon-driver-nodedev,libvirt-daemon-driver-nwfilter,libvirt-daemon-driver-qemu,lldpad,lldpd
 packages=$packages,network-manager,openssh-server,openvswitch-switch,procps,python3-hypothesis,python3-libvirt
 packages=$packages,python3-pyroute2,python3-pytest,qemu-system-x86,udev
+mkdir -p "$(dirname "$1")"
+exec 9>"$1.lock"
+flock 9 # another test run may be making the same one
 [ "$(cat "$1/packages" 2>/dev/null)" = "$packages" ] && exit 0 # else there is none, or one of another list
 rm -rf --one-file-system "$1.new"
-mkdir -p "$(dirname "$1")"
 # in a mount namespace of its own: when it is killed, its /proc and /sys go with it
 unshare --mount mmdebstrap --quiet --variant=apt --include="$packages" trixie "$1.new"
 echo "$packages" >"$1.new/packages"

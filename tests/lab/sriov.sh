@@ -4,6 +4,9 @@
 # A QEMU that emulates igb (8.0 and later do) boots Debian's kernel on a disk that is ROOT, sriov-init.sh and modules.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$(dirname "$1")"
+exec 9>"$1.lock"
+flock 9 # another test run may be making the same one
 recipe=$(cat "$0" "$here/sriov-init.sh" "$2/packages" | sha256sum)
 [ "$(cat "$1/recipe" 2>/dev/null)" = "$recipe" ] && exit 0
 root=$(realpath "$2")
@@ -11,7 +14,6 @@ boot="virtio_pci virtio_blk ext4"
 modules="$boot virtio_net virtio_rng 9p 9pnet_virtio igb igbvf vfio_pci vfio_iommu_type1 macvtap vhost_net tun bridge
     8021q dummy bonding sch_ingress sch_htb sch_sfq cls_u32 cls_fw act_police nft_compat nft_chain_nat xt_MASQUERADE
     xt_conntrack xt_comment xt_mark xt_tcpudp xt_CHECKSUM nft_reject_inet nft_fib_inet nf_tables"
-mkdir -p "$(dirname "$1")"
 made=$(mktemp -d "$1.XXXXXX")
 work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work" "$made"' EXIT

@@ -24,6 +24,7 @@ MAC, OTHER_MAC = "52:54:00:aa:00:01", "52:54:00:aa:00:02"
 
 
 def test_counts(functions, nic):
+    sh(f"ip link set {PF} down")
     made = functions({"name": PF, "vf_count": 2, "up": True})
     assert made["steps"] == [f"set {PF}", f"recreate virtual functions of {PF}"]
     assert [(nic.function(n).name, nic.link(n), nic.driver(n)) for n in range(2)] == [
@@ -227,7 +228,7 @@ def test_what_is_in_use_is_not_taken_away(two, nic, case):
         assert nic.count == 2
     finally:
         sh(goes)
-    assert two({"name": PF, "vf_count": 3})["changed"]
+    assert do(SriovFunctions, [{"name": PF, "vf_count": 3}], check=True)["changed"]
 
 
 def test_force_takes_away_what_can_be_taken(two, nic, topology):

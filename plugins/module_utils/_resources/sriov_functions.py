@@ -36,7 +36,9 @@ if t.TYPE_CHECKING:
 # as the kernel's messages have them, in the order in which they are sent
 WORDS = ("mac", "vlan", "spoofchk", "trust", "link_state", "rates", "rss_query", "node_guid", "port_guid")
 _CARRIER_SECONDS = 15.0  # what it takes two partners to agree on a speed
-_NONE: dict[str, t.Any] = {"vf_count": 0, "drivers_autoprobe": True, "unmanaged": False, "vfs": []}
+_NONE: dict[str, t.Any] = {
+    "vf_count": 0, "drivers_autoprobe": True, "unmanaged": False, "remembered": False, "vfs": [],
+}  # fmt: skip
 _BORN = ("spoofchk", "trust", "rss_query", "link_state")
 _UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EPROTONOSUPPORT)
 
@@ -113,6 +115,7 @@ class SriovFunctions(Resource):
             "eswitch_mode": devlink.eswitch_mode(facts["pci"]),
             "up": self._links[name]["up"],
             "unmanaged": self._unmanaged.holds(facts["pci"]),
+            "remembered": self._memory.recall(facts["pci"]) is not None,
             "vfs": [{"index": index, **self._function(*pair)} for index, pair in enumerate(pairs)],
         }
 
@@ -217,9 +220,6 @@ class SriovFunctions(Resource):
                 self._set_functions(key, {step.state["index"]: step.state["settings"] for step in group})
             else:
                 super().carry_out(list(group))
-        for key in {step.state["of"] for step in steps}:
-            if self._requested[key]["state"] == "absent" and self.read()[key] == self._memories[key].get("before"):
-                self._memory.forget(self._pci_of(key))
 
     def _remember(self, key: str, **notes: t.Any) -> None:
         self._memories[key] = {**self._memories[key], **notes}
@@ -229,6 +229,8 @@ class SriovFunctions(Resource):
         key, state = step.state["of"], step.state
         if step.verb == "recreate":
             self._recreate(key, state)
+        if step.verb == "forget":
+            self._memory.forget(self._pci_of(key))
         if "unmanaged" in state:
             (self._unmanaged.keep if state["unmanaged"] else self._unmanaged.release)(self._pci_of(key))
         if "drivers_autoprobe" in state:

@@ -23,7 +23,7 @@ ZERO_GUID = ":".join(["00"] * 8)
 
 
 def aim(desired: State, have: State, *, bound: Sequence[str | None], born: State) -> State:
-    """What a run is to reach, complete.
+    """What a run is to reach, complete; `remembered` says whether it is known what the NIC was before it was changed.
 
     `bound` are the drivers that functions have, in whatever way; `born` is what the driver gives new ones.
     """
@@ -101,6 +101,8 @@ def _plan(name: str, wanted: State, have: State) -> Iterator[Step]:
                 yield Step("set", f"{name} vf {index}", {"of": name, "index": index, "settings": changed})
     if have["up"] and not wanted["up"]:
         yield Step("set", name, {"of": name, "up": False})
+    if have["remembered"] and not wanted["remembered"]:
+        yield Step("forget", f"what {name} was", {"of": name})
 
 
 def is_recreated(wanted: State, have: State) -> bool:

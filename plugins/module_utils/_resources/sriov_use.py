@@ -6,6 +6,7 @@ This file is private to the collection.
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 from dataclasses import dataclass, field
 
@@ -49,6 +50,12 @@ def use_of(facts: State, saved_as: str, signs: Signs) -> Use:
     return Use(users, process, held)
 
 
+def _is_by_itself(destination: str | None) -> bool:
+    """Whether a route comes with a link that is up: to link-local addresses, and to groups."""
+    address = ipaddress.ip_address(destination) if destination else None
+    return bool(address and (address.is_link_local or address.is_multicast))
+
+
 def _on_link(name: str, signs: Signs) -> list[str]:
     """What of the host itself is on the interface of a virtual function."""
     link, own = signs.links.get(name, {}), layer3.on_link(signs.entries, name)
@@ -59,5 +66,5 @@ def _on_link(name: str, signs: Signs) -> list[str]:
         if other.get("lower") == name
     ]
     found += [f"{name} has the address {address}" for address in layer3.addresses_of(own)]
-    routes = sum(entry["what"] == "route" for entry in own)
+    routes = [entry for entry in own if entry["what"] == "route" and not _is_by_itself(entry["attrs"].get("RTA_DST"))]
     return found + ([f"{name} has routes"] if routes and not layer3.addresses_of(own) else [])
