@@ -63,7 +63,7 @@ SUITES = {
         lab="0 --sriov",
         fetched=SRIOV,
     ),
-    "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab="4"),
+    "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab="4 --sriov", fetched=SRIOV),
     "kernel": Suite(
         (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/kernel.xml",),
         lab="1",

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Install what lab hosts and tests need from the distribution.  Nothing of it starts a libvirtd on this machine.
 set -eu
-packages="busybox-static cpio dnsmasq-base iproute2 iptables libvirt-daemon libvirt-daemon-driver-qemu mmdebstrap netcat-openbsd openssh-client
-    openssh-server python3-hypothesis python3-libvirt python3-lxml python3-pyroute2 python3-pytest python3-venv qemu-system-x86 util-linux"
+packages="busybox-static cpio dnsmasq-base e2fsprogs iproute2 iptables libvirt-daemon libvirt-daemon-driver-qemu mmdebstrap netcat-openbsd openssh-client
+    openssh-server python3-hypothesis python3-libvirt python3-lxml python3-pyroute2 python3-pytest python3-venv qemu-system-x86 util-linux xz-utils"
 fedora="dnsmasq iproute iptables-nft libvirt-daemon libvirt-daemon-driver-network libvirt-daemon-driver-nwfilter libvirt-daemon-driver-qemu netcat
     openssh-clients openssh-server python3-hypothesis python3-libvirt python3-lxml python3-pyroute2 python3-pytest qemu-system-x86-core util-linux"
 

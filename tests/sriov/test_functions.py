@@ -302,5 +302,8 @@ def test_network_managers_are_kept_off(functions, nic):
     functions({"name": PF, "vfs": [{"index": 0, "name": "blue"}]})
     assert "NM_UNMANAGED=1" in of_udev("blue"), "a renaming does not make it forget"
     functions({"name": PF, "unmanaged": False})
-    functions({"name": PF, "vf_count": 1})
-    assert "NM_UNMANAGED" not in of_udev(nic.link(0))
+    sh("udevadm settle")
+    assert "NM_UNMANAGED" not in of_udev("blue")
+    functions({"name": PF, "unmanaged": True})
+    sh("udevadm settle")
+    assert "NM_UNMANAGED=1" in of_udev("blue"), "those that are there are kept as well"

@@ -67,7 +67,10 @@ class Pci:
         return names[0] if names else _target(device)
 
     def virtual(self, pci: str) -> list[Facts]:
-        """Of each virtual function: pci, driver, override, iommu_group, links, and whether its link has `moved`."""
+        """Of each virtual function: pci, driver, override, iommu_group, its links, and whether its link has `moved`.
+
+        And `vfio`, the device nodes of those that this driver has, by either of its interfaces (groups, and iommufd).
+        """
         links = sorted(
             (path for path in (self._devices / pci).glob("virtfn*") if path.name[6:].isdigit()),
             key=lambda path: int(path.name[6:]),
@@ -76,13 +79,15 @@ class Pci:
         found = []
         for path in links:
             override = told.get(str(path / "driver_override"), "")
-            names = _names(path / "net")
+            names, driver, group = _names(path / "net"), _target(path / "driver"), _target(path / "iommu_group")
+            nodes = [f"/dev/vfio/{group}", *(f"/dev/vfio/devices/{name}" for name in _names(path / "vfio-dev"))]
             found.append(
                 {
                     "pci": _target(path),
-                    "driver": _target(path / "driver"),
+                    "driver": driver,
                     "override": "" if override == "(null)" else override,
-                    "iommu_group": _target(path / "iommu_group"),
+                    "iommu_group": group,
+                    "vfio": nodes if driver == VFIO else [],
                     "links": names,
                     # the directory is there, and shows what is in this network namespace
                     "moved": not names and (path / "net").is_dir(),
@@ -99,14 +104,14 @@ class Pci:
         except OSError:
             return False
 
-    def vfio_holders(self, groups: set[str]) -> dict[str, str]:
-        """Of IOMMU groups: which process has one open, and so the devices in it."""
+    def vfio_holders(self, nodes: set[str]) -> dict[str, str]:
+        """Of device nodes of vfio: which process has one open, and so what is behind it."""
         found = {}
-        for path in (self._root / "proc").glob("[0-9]*/fd/*") if groups else ():
+        for path in (self._root / "proc").glob("[0-9]*/fd/*") if nodes else ():
             target = _link_text(path)
-            if target.startswith("/dev/vfio/") and target[10:] in groups:
+            if target in nodes:
                 process = path.parts[-3]
-                found[target[10:]] = f"{self._command(process)} (process {process})"
+                found[target] = f"{self._command(process)} (process {process})"
         return found
 
     def _command(self, process: str) -> str:

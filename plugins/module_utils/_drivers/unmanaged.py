@@ -40,18 +40,19 @@ class Unmanaged:
         """Whether the virtual functions of a NIC are kept from network managers."""
         return all(path.exists() and path.read_text() == text for path, text in self._files(pci).items())
 
-    def keep(self, pci: str) -> None:
+    def keep(self, pci: str, links: list[str]) -> None:
+        """Keep them off the virtual functions of a NIC; `links` are those that are there."""
         for path, text in self._files(pci).items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        self._tell()
+        self._tell(links)
 
-    def release(self, pci: str) -> None:
+    def release(self, pci: str, links: list[str]) -> None:
         rule, network = self._files(pci)
         rule.unlink(missing_ok=True)
         if not any(self._rules.glob(f"*-{OWNER}-*")):
             network.unlink(missing_ok=True)
-        self._tell()
+        self._tell(links)
 
     def _files(self, pci: str) -> dict[Path, str]:
         return {
@@ -61,11 +62,12 @@ class Unmanaged:
         }
 
     @staticmethod
-    def _tell() -> None:
+    def _tell(links: list[str]) -> None:
         """Have the files read, and the interfaces that are there looked at again."""
         _run("udevadm", "control", "--reload")
         _run("networkctl", "reload")
-        _run("udevadm", "trigger", "--subsystem-match=net", "--action=change")
+        if links:
+            _run("udevadm", "trigger", "--action=change", *(f"/sys/class/net/{link}" for link in links))
 
 
 def settle_names(seconds: int = 10) -> None:

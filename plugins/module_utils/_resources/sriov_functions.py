@@ -18,7 +18,7 @@ from .._core.resource import Resource
 from .._drivers import devlink, libvirt_records
 from .._drivers.memory import Memory
 from .._drivers.netlink import connection
-from .._drivers.pci import VFIO, Pci
+from .._drivers.pci import Pci
 from .._drivers.system import System
 from .._drivers.unmanaged import Unmanaged, settle_names
 from .._drivers.vf_netlink import functions, set_functions
@@ -130,16 +130,17 @@ class SriovFunctions(Resource):
         return {word: value for word, value in {**state, "mac": state["mac"] or ""}.items() if value is not None}
 
     def _look_for_users(self) -> None:
+        self._uses = {}
         everything = [facts for listed in self._virtual.values() for facts in listed]
         if not everything:
             return
-        groups = {facts["iommu_group"] for facts in everything if facts["driver"] == VFIO}
+        nodes = {node for facts in everything for node in facts["vfio"]}
         signs = Signs(
             self._links,
             self._netlink.layer3("address", "route"),
             libvirt_records.guest_devices(),
             libvirt_records.handed_out(),
-            self._pci.vfio_holders(groups),
+            self._pci.vfio_holders(nodes),
         )
         for key, listed in self._virtual.items():
             name = self._names[key]
@@ -232,7 +233,8 @@ class SriovFunctions(Resource):
         if step.verb == "forget":
             self._memory.forget(self._pci_of(key))
         if "unmanaged" in state:
-            (self._unmanaged.keep if state["unmanaged"] else self._unmanaged.release)(self._pci_of(key))
+            links = [link for facts in self._virtual[key] for link in facts["links"]]
+            (self._unmanaged.keep if state["unmanaged"] else self._unmanaged.release)(self._pci_of(key), links)
         if "drivers_autoprobe" in state:
             self._pci.set_autoprobe(self._pci_of(key), wanted=state["drivers_autoprobe"])
         if "up" in state:

@@ -10,7 +10,6 @@ import ipaddress
 import typing as t
 from dataclasses import dataclass, field
 
-from .._drivers.pci import VFIO
 from . import layer3
 
 if t.TYPE_CHECKING:
@@ -25,7 +24,7 @@ class Signs:
     entries: list[State] = field(default_factory=list)  #: addresses and routes, as Netlink.layer3() tells them
     guests: dict[str, list[str]] = field(default_factory=dict)  #: running guests, by link and by PCI address
     handed_out: set[str] = field(default_factory=set)  #: what libvirt has taken from the host for a guest
-    holders: dict[str, str] = field(default_factory=dict)  #: processes that have an IOMMU group open
+    holders: dict[str, str] = field(default_factory=dict)  #: processes that have a device node of vfio open
 
 
 class Use(t.NamedTuple):
@@ -41,7 +40,7 @@ def use_of(facts: State, saved_as: str, signs: Signs) -> Use:
     names = (facts["pci"], *facts["links"])
     guests = sorted({guest for name in names for guest in signs.guests.get(name, ())})
     held = bool(guests) or saved_as in signs.handed_out
-    process = signs.holders.get(facts["iommu_group"]) if facts["driver"] == VFIO else None
+    process = next((signs.holders[node] for node in facts["vfio"] if node in signs.holders), None)
     users = [f"guest {guest} has it" for guest in guests]
     users += ["libvirt has given it to a guest"] if held and not guests else []
     users += [f"{process} has it open"] if process and not held else []

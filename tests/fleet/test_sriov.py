@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Virtual functions by the inventory, on a host with real drivers for them."""
+
+from __future__ import annotations
+
+HOST, PF = "kvmsriov", "enp1s0"
+
+
+def host(mode, **network):
+    return {HOST: {"hostnet_mode": mode, "hostnet_networks": [{"name": "fast", "uplink": PF, **network}]}}
+
+
+def functions(fleet):
+    """What ip(8) tells of each virtual function, without its MAC address."""
+    told = fleet.sh(HOST, f"ip link show {PF}").splitlines()
+    return [line.partition("brd ff:ff:ff:ff:ff:ff, ")[2] for line in told if line.strip().startswith("vf ")]
+
+
+def test_a_host_changes_to_virtual_functions_and_away_from_them(fleet):
+    """Each change is predicted by --check, measured with frames, and leaves nothing of the mode before."""
+    trusted, plain = (
+        "max_tx_rate 500Mbps, spoof checking on, link-state auto, trust on",
+        "spoof checking on, link-state auto, trust off",
+    )
+    modes = {
+        "sriov": ({"vf_count": 2, "vlan": 7, "vf": {"trust": True, "max_tx_rate": 500}}, "hostdev", [trusted] * 2),
+        "passthrough": ({"vf_count": 3}, "passthrough", [plain] * 3),
+        "macvtap_bridge": ({"vf_count": 3}, "bridge", []),
+    }
+    try:
+        for mode, (words, forward, told) in modes.items():
+            inventory = host(mode, **words)
+            checked = fleet.play("site", inventory, "--check")
+            assert checked.code == 0, checked.output
+            done = fleet.play("site", inventory)
+            assert done.code == 0, done.output
+            assert done.changed(HOST) == checked.changed(HOST) != set()
+            assert functions(fleet) == told
+            document = fleet.sh(HOST, "virsh net-dumpxml fast")
+            assert f"<forward mode='{forward}'" in document or f"dev='{PF}' mode='{forward}'" in document
+            assert ("<tag id='7'/>" in document) == (mode == "sriov")
+            [network] = done.of(HOST, "Measure")[-1]["networks"]
+            assert not network["broken"] and all(way["measured"] is not None for way in network["directions"].values())
+        again = fleet.play("site", inventory)
+        assert again.code == 0 and not again.changed(HOST), again.output
+    finally:
+        removed = fleet.play("remove", host("sriov"))
+    assert removed.code == 0 and functions(fleet) == [], removed.output
+
+
+def test_what_cannot_be_is_told_before_anything_changes(fleet):
+    for network, sentence in (
+        ({"vf_count": 9}, f"{PF}: vf_count 9 is more than the 7 virtual functions that it can have"),
+        (
+            {"vf_count": 2, "vf": {"link_state": "enable"}},
+            f"{PF}: VF 0-1: this driver (igb) does not support link_state",
+        ),
+        ({"uplink": "up0", "vf_count": 2}, "up0 has no SR-IOV, or it is off in the firmware of host or NIC"),
+    ):
+        done = fleet.play("site", host("sriov", **network))
+        assert done.code != 0 and f"Nothing was changed. {sentence}" in done.failure(HOST)
+    assert functions(fleet) == []
