@@ -73,7 +73,7 @@ options:
             type: dict
             suboptions:
               id:
-                description: The number of the VLAN, from 1 to 4094; V(0) for none.
+                description: The number of the VLAN, from 1 to 4094; V(0) for none, which leaves the priority alone.
                 type: int
               qos:
                 description: The priority of the frames, from 0 to 7.

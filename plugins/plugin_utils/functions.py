@@ -18,6 +18,8 @@ from .uplinks import draws_functions, mode_of, said, uplinks_of
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..module_utils._core.field import Field
+
     Network = dict[str, t.Any]
 
 # what the rest of an inventory says, or libvirt gives each guest
@@ -33,6 +35,10 @@ _VF = tuple(field for field in SHARED if field.name not in _ELSEWHERE)
 def pool_of(network: Network, mode: modes.Mode) -> Network:
     """What libvirt's document says of where devices come from."""
     if not draws_functions(network, mode):
+        if mode.is_exclusive and network.get("vf") is not None:
+            raise ValueError(
+                "vf needs virtual functions, which vf_count makes; an uplink itself takes no such settings"
+            )
         return {"interfaces": uplinks_of(network) if mode.names_uplinks else [], **_no_pf(mode)}
     _check(network)
     return {"interfaces": [], "pf": uplinks_of(network)[0], **({"managed": True} if mode.role == "sriov" else {})}
@@ -47,20 +53,25 @@ def vlan_of(network: Network, mode: modes.Mode) -> Network:
     number = network.get("vlan")
     if number is None or not mode.is_exclusive:
         return {}
-    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 4094:
+    if not _is_whole(number) or not 1 <= int(number) <= 4094:
         raise ValueError(f"vlan is {number}; write one number from 1 to 4094")
     if not draws_functions(network, mode):
         raise ValueError(
             "vlan needs virtual functions, which vf_count makes; an uplink itself takes no VLAN for guests"
         )
-    return {"tags": [{"id": number}]}
+    return {"tags": [{"id": int(number)}]}
+
+
+def _is_whole(value: t.Any) -> bool:
+    """Whether it is a number, or a text that Jinja has made of one."""
+    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.isdigit())
 
 
 def _check(network: Network) -> None:
     if len(uplinks_of(network)) != 1:
         raise ValueError("virtual functions come from one uplink; make a network for each")
     count, settings = network.get("vf_count"), network.get("vf")
-    if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+    if count is not None and not (_is_whole(count) and int(count) > 0):
         raise ValueError(f"vf_count is {count}; write how many virtual functions the uplink is to have")
     if settings is None:
         return
@@ -74,15 +85,22 @@ def _check(network: Network) -> None:
 
 
 def _wrong_values(settings: Network) -> list[str]:
-    kinds: dict[str, tuple[type, str]] = {"bool": (bool, "true or false"), "int": (int, "a number")}
-    found = []
-    for field in _VF:
-        value, (kind, told) = settings.get(field.name), kinds.get(field.type, (str, "a word"))
-        if value is not None and (not isinstance(value, kind) or isinstance(value, bool) != (kind is bool)):
-            found.append(f"vf.{field.name} is {value}; write {told}")
-        elif value is not None and field.choices and value not in field.choices:
-            found.append(f"vf.{field.name} is {value}; write one of {', '.join(field.choices)}")
-    return found or [f"vf: {text}" for text in value_problems(clean(_VF, settings))]
+    given = {field: settings[field.name] for field in _VF if settings.get(field.name) is not None}
+    found = [
+        f"vf.{field.name} is {value}; write {told}" for field, value in given.items() if (told := _misfit(field, value))
+    ]
+    numbers = {field.name: int(value) for field, value in given.items() if field.type == "int" and not found}
+    return found or [f"vf: {text}" for text in value_problems(clean(_VF, {**settings, **numbers}))]
+
+
+def _misfit(field: Field, value: t.Any) -> str:
+    """What to write instead, if this is no value for a field."""
+    is_bool = isinstance(value, bool)
+    if field.type == "bool":
+        return "" if is_bool else "true or false"
+    if field.type == "int":
+        return "" if _is_whole(value) or (isinstance(value, int) and not is_bool) else "a number"
+    return "" if value in field.choices else f"one of {', '.join(field.choices)}"
 
 
 def functions(networks: list[Network], default_mode: str = "") -> list[Network]:
@@ -113,7 +131,7 @@ def functions(networks: list[Network], default_mode: str = "") -> list[Network]:
 
 def pending(networks: list[Network], default_mode: str = "") -> list[str]:
     """The uplinks whose virtual functions are made before the networks are set up."""
-    return sorted(item["name"] for item in functions(networks, default_mode) if item["state"] == "present")
+    return sorted(item["name"] for item in functions(networks, default_mode) if "vf_count" in item)
 
 
 def for_guests_whole(networks: list[Network], default_mode: str = "") -> bool:

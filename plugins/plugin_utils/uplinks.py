@@ -44,7 +44,7 @@ def uplinks_of(network: Network) -> list[str]:
     uplinks = uplink if isinstance(uplink, list) else [uplink]
     if not all(isinstance(name, str) for name in uplinks):
         raise ValueError(f"uplink is {uplink}; write the name of an interface, or a list of names")
-    return uplinks
+    return [canonical.link_name(name) for name in uplinks]
 
 
 def bridge_of(network: Network) -> str:

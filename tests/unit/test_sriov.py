@@ -71,13 +71,13 @@ def test_many_functions_are_read(count):
     """256 fit into one attribute, whose length has 16 bits, as long as the kernel leaves statistics out."""
     permanent, found = vf_messages.functions_of(told_of(count))
     assert permanent == "52:54:00:00:00:01" and len(found) == count
-    for number, settings in enumerate(found):
+    for number, settings in found.items():
         assert settings == {
             "mac": f"02:00:00:00:{number // 256:02x}:{number % 256:02x}", "spoofchk": bool(number % 2), "trust": bool(number % 2),
             "vlan": {"id": number % 4095, "qos": number % 8, "protocol": "802.1ad"} if number else {},
             "min_tx_rate": number, "max_tx_rate": 2 * number, "link_state": vf_messages.LINK_STATES[number % 3],
         }  # fmt: skip
-    assert struct.unpack_from("=I", vf_messages.get_request(3, 0), 36)[0] == 1 | 8, "functions, and no statistics"
+    assert struct.unpack_from("=I", vf_messages.get_request(3), 36)[0] == 1 | 8, "functions, and no statistics"
 
 
 NEW = {
@@ -128,6 +128,7 @@ PLANS = {
     "the other keeps the one": ({"every_vf": {"min_tx_rate": 2}}, [{"max_tx_rate": 9}], {0: {"rates": (2, 9)}}),
     "a MAC address": ({"vfs": [{"index": 0, "mac": MAC}]}, [{}], {0: {"mac": MAC, "reload": True}}),
     "a MAC address without a driver": ({"vfs": [{"index": 0, "mac": MAC}]}, [{"driver": "vfio-pci"}], {0: {"mac": MAC}}),
+    "a MAC address nobody asked about": ({"every_vf": {"trust": False}}, [{"mac": MAC, "stale": True}], {}),
     "a MAC address nobody heard of": ({"vfs": [{"index": 0, "mac": MAC}]}, [{"mac": MAC, "stale": True}], {0: {"reload": True}}),
     "any MAC address": ({"vfs": [{"index": 0, "mac": ""}]}, [{"mac": MAC}], {0: {"mac": "", "reload": True}}),
     "vfio": ({"every_vf": {"driver": "vfio-pci"}}, [{}, {"driver": "vfio-pci"}], {0: {"driver": "vfio-pci"}}),
@@ -312,6 +313,33 @@ def test_what_a_refusal_means(setting, value, code, text, expected):
     assert refusal("x", setting, value, code, text) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "known"), [("vfio-pci", True), ("igbvf", True), ("uio_pci_generic", True), ("vfio", False), ("nix", False)]
+)
+def test_a_driver_that_is_not_loaded_yet(tmp_path, name, known):
+    modules = tmp_path / "lib/modules" / os.uname().release
+    modules.mkdir(parents=True)
+    (modules / "modules.dep").write_text(
+        "kernel/drivers/vfio/pci/vfio_pci.ko.xz: a.ko\nkernel/igbvf.ko:\nkernel/uio_pci_generic.ko.zst:\n"
+    )
+    assert Pci(str(tmp_path)).knows_driver(name) == known
+
+
+def test_a_function_that_is_being_reset_is_not_taken_for_another():
+    raw = told_of(3)
+    first = raw.index(nla.attribute(1, struct.pack("=I6s26x", 0, bytes([2, 0, 0, 0, 0, 0])))) - 4
+    size = struct.unpack_from("=H", raw, first)[0]
+    listed = nla.attribute(22, raw[first + size :])
+    assert list(vf_messages.functions_of(struct.pack("=IHHII", 0, 16, 0, 0, 0) + bytes(16) + listed)[1]) == [1, 2]
+
+
+def test_a_switch_that_is_told_only_with_functions():
+    have = nic({}, eswitch_mode="legacy")
+    assert steps({"eswitch_mode": "legacy"}, have) == []
+    assert not sriov_plan.plan({"p0": {**have, "eswitch_mode": None}}, {"p0": have})
+    assert [told for told, _state in steps({"eswitch_mode": "switchdev"}, have)] == ["recreate virtual functions of p0"]
+
+
 def test_a_file_that_never_answers(tmp_path):
     """A FIFO that nobody reads stands in for the driver; tests/sriov has the kernel itself wait."""
     fifo, plain = tmp_path / "fifo", tmp_path / "plain"
@@ -405,7 +433,7 @@ READY = {"state": "present", "up": True, "unmanaged": True, "reset": True}
 )  # fmt: skip
 def test_what_uplinks_get(network, mode, expected):
     assert functions.functions([network], mode) == expected
-    assert functions.pending([network], mode) == [item["name"] for item in expected if item["state"] == "present"]
+    assert functions.pending([network], mode) == [item["name"] for item in expected if "vf_count" in item]
     assert FilterModule().filters()["whole_devices"]([network], mode) == (
         mode == "sriov" and network.get("state") != "absent"
     )
@@ -415,7 +443,9 @@ def test_what_uplinks_get(network, mode, expected):
     ("networks", "mode", "expected"),
     [
         ([{**FAST, "vf_count": 0}], "sriov", "vf_count is 0; write how many virtual functions the uplink is to have"),
-        ([{**FAST, "vf_count": "4"}], "sriov", "vf_count is 4; write how many virtual functions the uplink is to have"),
+        ([{**FAST, "vf_count": "four"}], "sriov", "vf_count is four; write how many virtual functions the uplink is to have"),
+        ([{**FAST, "uplink": "0000:01:00.0"}], "sriov", '"0000:01:00.0" is no interface name'),
+        ([{"name": "fast", "uplink": "p0", "vf": {"trust": True}}], "passthrough", "vf needs virtual functions, which vf_count makes"),
         ([{**FAST, "uplink": ["p0", "p1"]}], "sriov", "virtual functions come from one uplink; make a network for each"),
         ([{"name": "fast", "vf_count": 4}], "sriov", "mode sriov needs an uplink"),
         ([{**FAST, "vlan": 4095}], "sriov", "vlan is 4095; write one number from 1 to 4094"),

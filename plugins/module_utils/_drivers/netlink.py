@@ -52,7 +52,11 @@ if t.TYPE_CHECKING:
 # linux/netlink.h
 _REQUEST, _ACK, _REPLACE, _EXCL, _CREATE, _APPEND = 0x1, 0x4, 0x100, 0x200, 0x400, 0x800
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK, _ERROR, _HAS_TEXT, _TEXT = 270, 10, 11, 2, 0x200, 1
-_SO_SNDBUFFORCE, _BUFFER = 32, 8 << 20  # asm-generic/socket.h; bytes, room for some ten thousand routes
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE, _BUFFER = (
+    32,
+    33,
+    8 << 20,
+)  # asm-generic/socket.h; bytes, room for some ten thousand routes
 _ANSWER = 1 << 18  # bytes, four times what a NIC with 256 virtual functions takes
 # linux/rtnetlink.h: what it is -> (RTM_NEW*, RTM_DEL*, flags of an addition)
 _TYPES = {
@@ -130,7 +134,8 @@ def connection() -> Iterator[Netlink]:
         for option in (_CAP_ACK, _EXT_ACK):
             wire.setsockopt(_SOL_NETLINK, option, 1)
         with suppress(PermissionError):  # who may not enlarge the buffer may not change links either
-            wire.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _BUFFER)
+            for option in (_SO_SNDBUFFORCE, _SO_RCVBUFFORCE):
+                wire.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
         yield Netlink(handle, wire)
 
 
@@ -269,8 +274,9 @@ class Netlink:
 
     def ask(self, message: bytes) -> bytes:
         """The kernel's answer to a message that somebody else has encoded."""
-        self._wire.send(message)
-        return self._wire.recv(_ANSWER)
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as wire:
+            wire.send(message)
+            return wire.recv(_ANSWER)
 
     def batch(self, requests: list[Request]) -> list[str]:
         """Hand over entries of layer3(), and links, in one system call; the answer is what was refused.
@@ -307,7 +313,10 @@ class Netlink:
             raise LinkError(f"The kernel does not take {len(messages)} changes at once: {error.strerror}") from error
         failures = []
         while True:
-            number, code, text = _answer(self._wire.recv(65536))
+            try:
+                number, code, text = _answer(self._wire.recv(65536))
+            except OSError as error:  # more was refused than fits into the buffer
+                raise LinkError(f"The kernel refuses too much to tell: {error.strerror}") from error
             if code:
                 failures.append((number, code, text))
             if number == len(messages) - 1:

@@ -13,6 +13,7 @@ import re
 import subprocess
 import time
 import typing as t
+from contextlib import suppress
 from pathlib import Path
 
 from .._core.errors import HostNetError
@@ -22,7 +23,7 @@ if t.TYPE_CHECKING:
     Facts = dict[str, t.Any]
 
 VFIO = "vfio-pci"
-_COUNT_SECONDS = 120.0  # a driver makes or ends some functions a second, and has 256 at most
+_COUNT_SECONDS, _FUNCTION_SECONDS = 30.0, 3.0  # in all, and for each function that a driver makes or ends
 _BIND_SECONDS = 60.0
 _LINK_SECONDS = 30.0  # for the interface of a function that is new, or has got its driver back
 _REASONS = {
@@ -42,14 +43,19 @@ class Pci:
         self._devices = self._root / "sys/bus/pci/devices"
         self._drivers = self._root / "sys/bus/pci/drivers"
 
-    def physical(self) -> tuple[dict[str, Facts], list[str]]:
-        """(pci, driver, total, autoprobe, carrier and speed of each interface with SR-IOV, files without an answer)."""
+    def physical(self) -> dict[str, Facts]:
+        """Of each interface with SR-IOV: pci, driver, total, autoprobe, carrier and speed in Mbit/s."""
         found = {path.name: path for path in sorted(self._links.iterdir()) if (path / "device/sriov_totalvfs").exists()}
-        names = ("device/sriov_totalvfs", "device/sriov_drivers_autoprobe", "carrier", "speed")
+        names = ("device/sriov_totalvfs", "device/sriov_drivers_autoprobe", "carrier", "speed", "phys_port_name")
         told, stuck = guarded.read_all([path / name for path in found.values() for name in names])
+        silent = [path for path in stuck if path.endswith(names[:2])]
+        if silent:
+            raise HostNetError(_silent(silent[0]))
         facts = {}
         for link, path in found.items():
-            total, autoprobe, carrier, speed = (told.get(str(path / name), "") for name in names)
+            total, autoprobe, carrier, speed, port = (told.get(str(path / name), "") for name in names)
+            if re.fullmatch(r"(c\d+)?pf\d+(vf|sf)\d+", port):  # stands for a virtual one in the switch of the NIC
+                continue
             facts[link] = {
                 "pci": _target(path / "device"),
                 "driver": _target(path / "device/driver"),
@@ -58,7 +64,7 @@ class Pci:
                 "carrier": carrier == "1",
                 "speed": int(speed) if speed.isdigit() else None,
             }
-        return facts, stuck
+        return facts
 
     def physical_of(self, link: str) -> str | None:
         """The interface, or else the address, of the physical function whose virtual one an interface is."""
@@ -75,7 +81,9 @@ class Pci:
             (path for path in (self._devices / pci).glob("virtfn*") if path.name[6:].isdigit()),
             key=lambda path: int(path.name[6:]),
         )
-        told, _stuck = guarded.read_all([path / "driver_override" for path in links])
+        told, stuck = guarded.read_all([path / "driver_override" for path in links])
+        if stuck:
+            raise HostNetError(_silent(stuck[0]))
         found = []
         for path in links:
             override = told.get(str(path / "driver_override"), "")
@@ -107,10 +115,9 @@ class Pci:
     def vfio_holders(self, nodes: set[str]) -> dict[str, str]:
         """Of device nodes of vfio: which process has one open, and so what is behind it."""
         found = {}
-        for path in (self._root / "proc").glob("[0-9]*/fd/*") if nodes else ():
-            target = _link_text(path)
-            if target in nodes:
-                process = path.parts[-3]
+        for process in filter(str.isdigit, _names(self._root / "proc") if nodes else ()):
+            descriptors = self._root / "proc" / process / "fd"
+            for target in nodes & {_link_text(descriptors / number) for number in _names(descriptors)}:
                 found[target] = f"{self._command(process)} (process {process})"
         return found
 
@@ -123,19 +130,21 @@ class Pci:
     def has_driver(self, name: str) -> bool:
         """Whether there is a driver of this name, loaded if need be."""
         if not (self._drivers / name).is_dir():
-            subprocess.run(["/sbin/modprobe", "--quiet", name], check=False, stdin=subprocess.DEVNULL)  # noqa: S603 - no shell
+            with suppress(subprocess.TimeoutExpired):
+                subprocess.run(["/sbin/modprobe", "-q", name], check=False, stdin=subprocess.DEVNULL, timeout=60)  # noqa: S603 - no shell
         return (self._drivers / name).is_dir()
 
     def knows_driver(self, name: str) -> bool:
         """Whether there is a driver of this name or a module that has one, without loading it."""
         modules = self._root / "lib/modules" / os.uname().release
         listed = [path.read_text() for path in (modules / "modules.dep", modules / "modules.builtin") if path.exists()]
-        pattern = rf"/{re.escape(name).replace('-', '[-_]')}\.ko"
+        pattern = "/" + "[-_]".join(map(re.escape, re.split("[-_]", name))) + r"\.ko"
         return (self._drivers / name).is_dir() or any(re.search(pattern, text) for text in listed)
 
     def set_count(self, pci: str, count: int) -> None:
         """Change how many virtual functions there are.  From one count to another the way leads over none."""
-        self._write(self._devices / pci / "sriov_numvfs", str(count), _COUNT_SECONDS)
+        most = max(count, sum(name.startswith("virtfn") for name in _names(self._devices / pci)))
+        self._write(self._devices / pci / "sriov_numvfs", str(count), _COUNT_SECONDS + most * _FUNCTION_SECONDS)
 
     def set_autoprobe(self, pci: str, *, wanted: bool) -> None:
         self._write(self._devices / pci / "sriov_drivers_autoprobe", str(int(wanted)), _BIND_SECONDS)
@@ -182,6 +191,10 @@ class Pci:
         if code:
             reason = _REASONS.get(code, os.strerror(code))
             raise HostNetError(f"Cannot write {text.strip() or 'nothing'} to {path}: {reason}")
+
+
+def _silent(path: str) -> str:
+    return f"{path} does not answer; a change of virtual functions may be under way, and wait for a guest that has one"
 
 
 def _target(path: Path) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import typing as t
+from contextlib import suppress
 from pathlib import Path
 
 OWNER = "kvm.hostnet"
@@ -75,8 +75,9 @@ def settle_names(seconds: int = 10) -> None:
     _run("udevadm", "settle", f"--timeout={seconds}")
 
 
-def _run(*command: str) -> t.Any:
-    """A host without this program has nobody who would have to be told."""
+def _run(*command: str) -> None:
+    """A host without this program has nobody who would have to be told; one that is busy will see for itself."""
     if shutil.which(command[0]):
-        # no shell, and nothing in it that a user has said
-        subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)  # noqa: S603
+        with suppress(subprocess.TimeoutExpired):
+            # no shell, and nothing in it that a user has said
+            subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)  # noqa: S603

@@ -30,9 +30,9 @@ PROTOCOLS = {"802.1Q": 0x8100, "802.1ad": 0x88A8}  # linux/if_ether.h
 _HEADER, _LINK = struct.Struct("=IHHII"), struct.Struct("=BxHiII")  # nlmsghdr, ifinfomsg
 
 
-def get_request(index: int, number: int) -> bytes:
+def get_request(index: int) -> bytes:
     """Ask for a NIC and its virtual functions."""
-    return _message(_GETLINK, _REQUEST, index, number, attribute(_EXT_MASK, _u32(_FILTER_VF | _FILTER_SKIP_STATS)))
+    return _message(_GETLINK, _REQUEST, index, 0, attribute(_EXT_MASK, _u32(_FILTER_VF | _FILTER_SKIP_STATS)))
 
 
 def set_request(to: tuple[int, int, bool], function: int, setting: str, value: t.Any) -> bytes:
@@ -45,17 +45,24 @@ def set_request(to: tuple[int, int, bool], function: int, setting: str, value: t
     return _message(_SETLINK, _REQUEST | (_ACK if last else 0), index, number, attribute(_VFINFO_LIST, told))
 
 
-def functions_of(raw: bytes) -> tuple[str | None, list[Settings]]:
-    """(the NIC's permanent MAC address, the settings of its virtual functions in order) of an answer.
+def functions_of(raw: bytes) -> tuple[str | None, dict[int, Settings]]:
+    """(the NIC's permanent MAC address, the settings of its virtual functions by number) of an answer.
 
-    A setting that the driver does not tell is left out.
+    A setting that the driver does not tell is left out, and so is a function that it is just resetting.
     """
     kind = _HEADER.unpack_from(raw)[1]
     if kind != _NEWLINK:
         raise ValueError(f"a message of type {kind} is no link")
     told = dict(attributes(raw[_HEADER.size + _LINK.size :]))
     permanent, listed = told.get(_PERM_ADDRESS), told.get(_VFINFO_LIST, b"")
-    return _mac(permanent) if permanent else None, [_settings(body) for _kind, body in attributes(listed)]
+    bodies = [body for _kind, body in attributes(listed)]
+    # the first word of each setting is the function's number
+    return _mac(permanent) if permanent else None, {_number(body): _settings(body) for body in bodies}
+
+
+def _number(body: bytes) -> int:
+    number: int = struct.unpack_from("=4xI", body)[0]
+    return number
 
 
 def _settings(body: bytes) -> Settings:

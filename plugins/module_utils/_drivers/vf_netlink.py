@@ -15,10 +15,10 @@ if t.TYPE_CHECKING:
     from .netlink import Netlink
 
 
-def functions(netlink: Netlink, name: str) -> tuple[str | None, list[dict[str, t.Any]]]:
-    """The permanent MAC address of a NIC, and the settings of its virtual functions, in order."""
+def functions(netlink: Netlink, name: str) -> tuple[str | None, dict[int, dict[str, t.Any]]]:
+    """The permanent MAC address of a NIC, and the settings of its virtual functions by number."""
     try:
-        return vf_messages.functions_of(netlink.ask(vf_messages.get_request(index_of(name), 0)))
+        return vf_messages.functions_of(netlink.ask(vf_messages.get_request(index_of(name))))
     except ValueError as error:
         raise LinkError(f"Cannot read the virtual functions of {name}: {error}") from error
 

@@ -64,15 +64,23 @@ class Probe:
     def measure(self) -> Measured:
         """Each direction: True, False, or None where this host offers no way to tell."""
         one, *others = self._guests
-        among = {
+        return {**self._measure_among(one, *others), **self._measure_host(one), **self._measure_lan()}
+
+    def _measure_among(self, one: frames.Endpoint, *others: frames.Endpoint) -> Measured:
+        if not others:
+            return {}
+        return {
             "guest_to_guest": self._finds(one, others[0].ip) is not None,
             "guest_to_guest_known_mac": self._knows(one, others[0]),
         }
-        host = {
-            "guest_to_host": self._finds(one, self._host_ip or "") is not None,
-            "host_to_guest": self._finds(self._host, one.ip) is not None,
+
+    def _measure_host(self, guest: frames.Endpoint) -> Measured:
+        if not self._host_ip:
+            return {}
+        return {
+            "guest_to_host": self._finds(guest, self._host_ip) is not None,
+            "host_to_guest": self._finds(self._host, guest.ip) is not None,
         }
-        return {**(among if others else {}), **(host if self._host_ip else {}), **self._measure_lan()}
 
     def _measure_lan(self) -> Measured:
         raise NotImplementedError

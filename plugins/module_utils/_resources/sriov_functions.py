@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import time
 import typing as t
 from contextlib import contextmanager
 
@@ -40,7 +41,10 @@ _NONE: dict[str, t.Any] = {
     "vf_count": 0, "drivers_autoprobe": True, "unmanaged": False, "remembered": False, "vfs": [],
 }  # fmt: skip
 _BORN = ("spoofchk", "trust", "rss_query", "link_state")
-_UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EPROTONOSUPPORT)
+_RESET_SECONDS = 10.0  # for a driver to reset a function, which it does when one is new or changes its MAC address
+_IN_RESET = (errno.EAGAIN, errno.EBUSY)
+_UNSUPPORTED = (errno.EOPNOTSUPP, errno.EPROTONOSUPPORT)
+_TOLD = {"rates": "min_tx_rate or max_tx_rate"}
 
 
 class SriovFunctions(Resource):
@@ -69,6 +73,7 @@ class SriovFunctions(Resource):
         self._uses: dict[str, list[Use]] = {}  #: who uses each of them
         self._seen: State = {}  #: each as it was first read
         self._memories: State = {}  #: what former tasks have found, since the host booted
+        self._born: State = {}  #: what the driver gives new functions, as far as it was known when this task began
 
     @classmethod
     @contextmanager
@@ -88,7 +93,7 @@ class SriovFunctions(Resource):
 
     def read(self) -> State:
         self._links = self._netlink.links()
-        self._physical, stuck = self._pci.physical()
+        self._physical = {name: facts for name, facts in self._pci.physical().items() if name in self._links}
         told = {name: functions(self._netlink, name) for name in self._physical}
         self._names = {key: name for key in self._requested for name in self._physical if self._is(key, name, told)}
         states = {key: self._state(key, name, told[name][1]) for key, name in self._names.items()}
@@ -96,19 +101,18 @@ class SriovFunctions(Resource):
         for key, state in states.items():
             self._seen.setdefault(key, state)
             self._memories.setdefault(key, self._memory.recall(self._pci_of(key)) or {})
-        silent = [path for path in stuck if path.endswith("sriov_totalvfs")]
-        if silent:
-            raise HostNetError(f"{silent[0]} does not answer; a change of its virtual functions may be under way")
+            self._born.setdefault(key, self._memories[key].get("born", {}))
         return states
 
     def _is(self, key: str, name: str, told: State) -> bool:
         link, facts = self._links[name], self._physical[name]
         return self._requested[key]["name"] in (name, facts["pci"], told[name][0], *link["altnames"])
 
-    def _state(self, key: str, name: str, settings: list[State]) -> State:
+    def _state(self, key: str, name: str, settings: dict[int, State]) -> State:
         facts = self._physical[name]
         self._virtual[key] = self._pci.virtual(facts["pci"])
-        pairs = list(zip(settings, self._virtual[key]))
+        settings = self._all_settings(name, settings, len(self._virtual[key]))
+        pairs = [(settings.get(index, {}), found) for index, found in enumerate(self._virtual[key])]
         return {
             "vf_count": len(self._virtual[key]),
             "drivers_autoprobe": facts["autoprobe"],
@@ -119,15 +123,29 @@ class SriovFunctions(Resource):
             "vfs": [{"index": index, **self._function(*pair)} for index, pair in enumerate(pairs)],
         }
 
+    def _all_settings(self, name: str, settings: dict[int, State], count: int) -> dict[int, State]:
+        """Of each virtual function: the kernel leaves out those that their driver is just resetting."""
+        deadline = time.monotonic() + _RESET_SECONDS
+        while len(settings) < count and time.monotonic() < deadline:
+            time.sleep(0.1)
+            settings = functions(self._netlink, name)[1]
+        missing = sorted({*range(count)} - settings.keys())
+        if settings and missing:  # some drivers tell of none
+            raise HostNetError(
+                f"{name} does not tell the settings of VF {missing[0]}; see what its driver logs (dmesg)"
+            )
+        return settings
+
     def _function(self, settings: State, facts: State) -> State:
         link = next(iter(facts["links"]), None)
         own = self._links[link]["mac"] if link in self._links else None
         state = {**settings, "driver": facts["override"] or "default" if facts["driver"] else "none", "name": link}
-        if facts["random_mac"] and own == settings["mac"]:  # the driver's own idea, and another one each time
-            state["mac"] = None
-        elif settings["mac"] and own and own != settings["mac"]:
-            state["stale"] = True
-        return {word: value for word, value in {**state, "mac": state["mac"] or ""}.items() if value is not None}
+        if "mac" in settings:
+            # what the driver made up is another one each time
+            state["mac"] = "" if facts["random_mac"] and own == settings["mac"] else settings["mac"] or ""
+            if state["mac"] and own not in (None, state["mac"]):
+                state["stale"] = True
+        return {word: value for word, value in state.items() if value is not None}
 
     def _look_for_users(self) -> None:
         self._uses = {}
@@ -158,7 +176,7 @@ class SriovFunctions(Resource):
             goal = have if nobodys else {**have, **_NONE, **memory.get("before", {})}
         else:
             bound = [facts["driver"] for facts in self._virtual[key]]
-            goal = sriov_plan.aim(item, have, bound=bound, born=memory.get("born", {}))
+            goal = sriov_plan.aim(item, have, bound=bound, born=self._born[key])
         held = {index for index, use in enumerate(self._uses.get(key, ())) if use.held}
         return sriov_plan.sparing(goal, have, held)
 
@@ -249,7 +267,7 @@ class SriovFunctions(Resource):
         pci, count = self._pci_of(key), wanted["vf_count"]
         if have["vf_count"]:
             self._pci.set_count(pci, 0)
-        if wanted["eswitch_mode"] != have["eswitch_mode"]:
+        if sriov_plan.is_switched(wanted, have):
             devlink.set_eswitch_mode(pci, wanted["eswitch_mode"])
         if not count:
             return
@@ -257,7 +275,7 @@ class SriovFunctions(Resource):
         self._pci.wait_for_links(pci)
         settle_names()
         fresh = self.read()[key]["vfs"]
-        self._remember(key, born={word: fresh[0][word] for word in _BORN if word in fresh[0]})
+        self._remember(key, born={word: new[word] for new in fresh[:1] for word in _BORN if word in new})
         changed = {
             index: sriov_plan.changes(function, before)
             for index, (function, before) in enumerate(zip(wanted["vfs"], fresh))
@@ -272,13 +290,7 @@ class SriovFunctions(Resource):
         requests = [
             (index, word, settings[word]) for index, settings in changed.items() for word in WORDS if word in settings
         ]
-        refused = set_functions(self._netlink, name, requests)
-        if refused:
-            driver = self._physical[name]["driver"]
-            told = [
-                f"VF {requests[n][0]}: {refusal(driver, *requests[n][1:], code, text)}" for n, code, text in refused
-            ]
-            raise HostNetError(f"{name} refused {len(told)} of {len(requests)} settings. {'. '.join(told)}")
+        self._send(name, requests)
         drivers = {
             index: settings.get("driver", "default")
             for index, settings in changed.items()
@@ -294,6 +306,20 @@ class SriovFunctions(Resource):
             if not virtual[index]["links"]:
                 raise HostNetError(f"VF {index} of {name} has no interface that could be called {wanted}")
             self._netlink.set_link(virtual[index]["links"][0], new_name=wanted)
+
+    def _send(self, name: str, requests: list[tuple[int, str, t.Any]]) -> None:
+        """All settings in one call; those again that a function in reset has no ear for."""
+        refused, left, deadline = [], requests, time.monotonic() + _RESET_SECONDS
+        while left:
+            answers = set_functions(self._netlink, name, left)
+            patient = time.monotonic() < deadline
+            refused += [(left[n], code, text) for n, code, text in answers if not (patient and code in _IN_RESET)]
+            left = [left[n] for n, code, _text in answers if patient and code in _IN_RESET]
+            time.sleep(0.2 if left else 0)
+        if refused:
+            driver = self._physical[name]["driver"]
+            told = [f"VF {request[0]}: {refusal(driver, *request[1:], code, text)}" for request, code, text in refused]
+            raise HostNetError(f"{name} refused {len(told)} of {len(requests)} settings. {'. '.join(told)}")
 
     def _bind(self, pci: str, drivers: dict[int, str]) -> None:
         virtual, probes = self._pci.virtual(pci), self._pci.probes(pci)
@@ -328,12 +354,12 @@ class SriovFunctions(Resource):
 
 def refusal(driver: str | None, setting: str, value: t.Any, code: int, text: str) -> str:
     """What a driver's refusal means."""
-    words = {"rates": "min_tx_rate or max_tx_rate"}
-    told = f"{words.get(setting, setting)} {value}" if value else words.get(setting, setting)
+    named = _TOLD.get(setting, setting)
+    told = f"{named} {value}" if value else named
     if code == errno.EPROTONOSUPPORT and setting == "vlan":
         return f"this driver ({driver}) does not support vlan.protocol {value['protocol']}"
     if code in _UNSUPPORTED:
-        return f"this driver ({driver}) does not support {words.get(setting, setting)}"
+        return f"this driver ({driver}) does not support {named}"
     if code in (errno.EPERM, errno.EACCES):
         return f"no permission to set {told}; run the task as root (become: true)"
     return f"{told} was refused: {os.strerror(code)}{f' ({text})' if text else ''}"

@@ -28,18 +28,23 @@ def aim(desired: State, have: State, *, bound: Sequence[str | None], born: State
     `bound` are the drivers that functions have, in whatever way; `born` is what the driver gives new ones.
     """
     goal = {**have, **{name: desired[name] for name in _OWN if name in desired}}
-    special = {item["index"]: item for item in desired.get("vfs", ())}
+    asked = given(desired, goal["vf_count"])
     defaults = {**DEFAULTS, **born} if desired["reset"] else {}
     if not goal["drivers_autoprobe"]:  # then none at all is what they are born with
         defaults.pop("driver", None)
     goal["vfs"] = []
-    for index in range(goal["vf_count"]):
-        given = {**desired.get("every_vf", {}), **special.get(index, {})}
+    for index, wish in asked.items():
         before = have["vfs"][index] if index < len(have["vfs"]) else {}
-        if given.get("driver") and given["driver"] == dict(enumerate(bound)).get(index):
-            given["driver"] = before["driver"]
-        goal["vfs"].append({"index": index, **_function(given, before, defaults)})
+        if wish.get("driver") and wish["driver"] == dict(enumerate(bound)).get(index):
+            wish["driver"] = before["driver"]
+        goal["vfs"].append({"index": index, **_function(wish, before, defaults)})
     return goal
+
+
+def given(desired: State, count: int) -> dict[int, State]:
+    """What a task says of each virtual function."""
+    special = {item["index"]: item for item in desired.get("vfs", ())}
+    return {index: {**desired.get("every_vf", {}), **special.get(index, {})} for index in range(count)}
 
 
 def sparing(goal: State, have: State, held: Collection[int]) -> State:
@@ -55,18 +60,20 @@ def sparing(goal: State, have: State, held: Collection[int]) -> State:
     }
 
 
-def _function(given: State, have: State, defaults: State) -> State:
+def _function(wish: State, have: State, defaults: State) -> State:
     # what the driver does not tell cannot go back to a default, and is there to be refused only if it was asked for
     goal = {**have, **{name: value for name, value in defaults.items() if name in have}}
-    goal.update({name: given[name] for name in SETTINGS if name in given})
-    if "vlan" in given:
-        goal["vlan"] = _vlan(given["vlan"], have.get("vlan", {}))
+    goal.update({name: wish[name] for name in SETTINGS if name in wish})
+    if "vlan" in wish:
+        goal["vlan"] = _vlan(wish["vlan"], have.get("vlan", {}))
     goal.update({name: ZERO_GUID for name in ("node_guid", "port_guid") if goal.get(name) == ""})
     if goal.get("driver") == "":
         goal["driver"] = "default"
-    if goal.get("driver") not in (None, "default", have.get("driver")) and "name" not in given:
+    if goal.get("driver") not in (None, "default", have.get("driver")) and "name" not in wish:
         goal.pop("name", None)
-    return {name: value for name, value in goal.items() if name != "stale"}
+    if "mac" in wish:
+        goal.pop("stale", None)
+    return goal
 
 
 def _as_libvirt_has_it(function: State, have: State) -> State:
@@ -107,7 +114,12 @@ def _plan(name: str, wanted: State, have: State) -> Iterator[Step]:
 
 def is_recreated(wanted: State, have: State) -> bool:
     """Whether all virtual functions go, and others come."""
-    return any(wanted[word] != have[word] for word in ("vf_count", "eswitch_mode"))
+    return wanted["vf_count"] != have["vf_count"] or is_switched(wanted, have)
+
+
+def is_switched(wanted: State, have: State) -> bool:
+    """Whether the NIC's switch changes; some drivers tell of one only while there are virtual functions."""
+    return wanted["eswitch_mode"] not in (None, have["eswitch_mode"])
 
 
 def changes(wanted: State, have: State) -> State:

@@ -11,7 +11,7 @@ import typing as t
 
 from .._drivers.pci import VFIO
 from .sriov_fields import SETTINGS
-from .sriov_plan import changes, is_recreated
+from .sriov_plan import changes, given, is_recreated, is_switched
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,9 +52,9 @@ def static_problems(item: State) -> Iterator[str]:
     ):
         yield from (f"{where}: {text}" for text in value_problems(function))
     for word in ("mac", "name"):
-        given = [function[word] for function in item.get("vfs", ()) if function.get(word)]
-        for value in sorted({value for value in given if given.count(value) > 1}):
-            yield f"{given.count(value)} virtual functions are to have the {word} {value}"
+        values = [function[word] for function in item.get("vfs", ()) if function.get(word)]
+        for value in sorted({value for value in values if values.count(value) > 1}):
+            yield f"{values.count(value)} virtual functions are to have the {word} {value}"
     beside = sorted(item.keys() - {"name", "state", "reset", "only_own"})
     if item["state"] == "absent" and beside:
         yield f"state absent goes without {', '.join(beside)}"
@@ -87,14 +87,14 @@ def problems(desired: State, goal: State, have: State, facts: State) -> Iterator
         if function["index"] >= count:
             there = f"they end with VF {count - 1}" if count else "there are none"
             yield f"VF {function['index']} is not there with vf_count {count}: {there}; raise vf_count"
-    given = _given(desired, count)
+    asked = given(desired, count)
     about: dict[str, list[int]] = {}
     for index, setting in _changed(goal, have):
-        if setting in given[index]:
+        if setting in asked[index]:
             for text in _setting_problems(setting, goal, have, facts, index):
                 about.setdefault(text, []).append(index)
     yield from (f"{_listed(indexes)}: {text}" for text, indexes in about.items())
-    if goal.get("eswitch_mode") != have.get("eswitch_mode") and have.get("eswitch_mode") is None:
+    if is_switched(goal, have) and have["eswitch_mode"] is None:
         yield f"the driver ({facts['driver']}) has no switch whose eswitch_mode could be set (devlink knows none)"
     if facts["needs_iommu"] and count and not facts["iommu"]:
         yield f"guests can have its virtual functions only with an IOMMU, and none is in use; {_IOMMU}"
@@ -105,12 +105,6 @@ def _listed(indexes: list[int]) -> str:
     runs = [list(run) for _key, run in itertools.groupby(enumerate(indexes), key=lambda pair: pair[1] - pair[0])]
     told = [f"{run[0][1]}-{run[-1][1]}" if len(run) > 1 else str(run[0][1]) for run in runs]
     return f"VF {', '.join(told)}"
-
-
-def _given(desired: State, count: int) -> dict[int, State]:
-    """What the task says of each virtual function."""
-    special = {item["index"]: item for item in desired.get("vfs", ())}
-    return {index: {**desired.get("every_vf", {}), **special.get(index, {})} for index in range(count)}
 
 
 def _changed(goal: State, have: State) -> Iterator[tuple[int, str]]:
