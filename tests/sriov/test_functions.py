@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
 import subprocess
 import sys
@@ -97,7 +96,8 @@ def test_drivers_and_names(two, nic):
     assert [nic.driver(n) for n in range(3)] == ["igbvf"] * 3
     assert not two({"name": PF, "vfs": [{"index": 0, "driver": "igbvf"}]})["changed"]
     two({"name": PF, "vfs": [{"index": 0, "name": "blue"}]})
-    assert nic.link(0) == "blue"
+    two({"name": PF, "vfs": [{"index": 0, "name": f"{PF}v1"}, {"index": 1, "name": "blue"}]})
+    assert (nic.link(0), nic.link(1)) == (f"{PF}v1", "blue")
     two({"name": PF, "drivers_autoprobe": False, "vf_count": 2})
     assert [nic.driver(n) for n in range(2)] == ["igbvf", "igbvf"], "those that had a driver have it again"
     two({"name": PF, "vf_count": 3})
@@ -115,7 +115,7 @@ BAD = {
     "one that is not there": ({"vfs": [{"index": 5, "trust": True}]}, "VF 5 is not there with vf_count 2: they end with VF 1; raise vf_count"),
     "one before the first": ({"vfs": [{"index": -1}]}, "VF -1: virtual functions are counted from 0"),
     "the same twice": ({"vfs": [{"index": 1}, {"index": 1}]}, "VF 1 is listed twice in vfs; keep one of them"),
-    "one address for two": ({"vfs": [{"index": 0, "mac": MAC}, {"index": 1, "mac": MAC}]}, f"2 virtual functions are to have the mac {MAC}"),
+    "one address for two": ({"vfs": [{"index": 0, "mac": MAC}, {"index": 1, "mac": MAC}]}, f"2 virtual functions are to have the MAC address {MAC}"),
     "VLAN 4095": ({"every_vf": {"vlan": {"id": 4095}}}, "vlan.id 4095 has to be from 1 to 4094"),
     "a priority of 9": ({"every_vf": {"vlan": {"id": 5, "qos": 9}}}, "vlan.qos 9 has to be from 0 to 7"),
     "a multicast address": ({"vfs": [{"index": 0, "mac": "01:00:5e:00:00:01"}]}, "is a multicast MAC address"),
@@ -131,6 +131,7 @@ BAD = {
     "a name that is taken": ({"vfs": [{"index": 0, "name": "up0"}]}, "there is an interface up0 on this host already"),
     "a name without an interface": ({"vfs": [{"index": 0, "name": "a", "driver": "none"}]}, "it has no interface that could have the name a"),
     "a NIC that is down": ({"up": False, "every_vf": {"trust": True}}, "trust can be set only while the physical function is up; set up: true"),
+    "a name that is another's alternative": ({"vfs": [{"index": 0, "name": "enx525400880211"}]}, "there is an interface enx525400880211 on this host already"),
     "absent, and more": ({"state": "absent", "vf_count": 2}, "state absent goes without vf_count"),
 }  # fmt: skip
 
@@ -288,7 +289,8 @@ def test_back_to_what_it_was(functions, nic):
     functions({"name": PF, "state": "absent", "only_own": True})
     assert nic.count == 2 and "vlan 7, qos 1" in nic.told(1) and "trust on" in nic.told(1) and "vlan" not in nic.told(0)
     assert (nic.device / "sriov_drivers_autoprobe").read_text().strip() == "1"
-    assert not any(Path("/run/udev/rules.d").glob("*kvm.hostnet*")) and not os.listdir("/run/kvm.hostnet/sriov")
+    assert not any(Path("/run/udev/rules.d").glob("*kvm.hostnet*"))
+    assert not functions({"name": PF, "state": "absent"})["changed"] and nic.count == 2, "once back, it stays"
 
 
 def test_network_managers_are_kept_off(functions, nic):

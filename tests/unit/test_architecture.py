@@ -25,7 +25,7 @@ PAYLOAD_KB["domain_interfaces_info"] = 140
 PAYLOAD_KB["bridges"] = 114  # with the move of an uplink, and what undoes it
 PAYLOAD_KB["macvtap_links"] = 84
 PAYLOAD_KB["host_info"] = 84
-PAYLOAD_KB["sriov_functions"] = 134  # rtnetlink, devlink, sysfs, udev, and who uses what
+PAYLOAD_KB["sriov_functions"] = 140  # rtnetlink, devlink, sysfs, udev, and who uses what
 FUNCTION_LINES = 40
 FORBIDDEN_NAMES = ("utils", "helper", "manager")
 

@@ -213,7 +213,7 @@ FACTS = {
     "total": 256,
     "carrier": True,
     "speed": 1000,
-    "names": ["p0"],
+    "names": ["p0", "p0v0", "p0v1"],
     "iommu": True,
     "needs_iommu": False,
     "unknown_drivers": [],
@@ -238,12 +238,37 @@ def sentences(wish, have, **facts):
         ({"up": True, "vf_count": 3, "every_vf": {"driver": "vfio-pci"}}, {"iommu": False}, [f"VF 0-2: vfio-pci needs an IOMMU, and none is in use; {sriov_rules._IOMMU}"]),
         ({"vf_count": 3}, {"iommu": False, "needs_iommu": True}, [f"guests can have its virtual functions only with an IOMMU, and none is in use; {sriov_rules._IOMMU}"]),
         ({"vf_count": 0}, {"iommu": False, "needs_iommu": True}, []),
+        ({"up": False, "vf_count": 3, "vfs": [{"index": 0, "trust": True}]}, {}, ["VF 0: trust can be set only while the physical function is up; set up: true as well"]),
+        ({"vf_count": 3, "drivers_autoprobe": False, "vfs": [{"index": 0, "name": "a"}]}, {}, []),
+        ({"every_vf": {"driver": "none"}, "vfs": [{"index": 0, "name": "a"}]}, {}, ["VF 0: with the driver none it has no interface that could have the name a"]),
+        ({"vfs": [{"index": 0, "name": "p0v1"}]}, {}, ["VF 0: there is an interface p0v1 on this host already"]),
+        ({"vfs": [{"index": 0, "name": "p0v1"}, {"index": 1, "name": "p0v0"}]}, {}, []),
         ({"vf_count": 4, "vfs": [{"index": 4, "trust": True}]}, {}, ["VF 4 is not there with vf_count 4: they end with VF 3; raise vf_count"]),
         ({"eswitch_mode": "switchdev"}, {}, ["the driver (none such) has no switch whose eswitch_mode could be set (devlink knows none)"]),
     ],
 )  # fmt: skip
 def test_rules(wish, facts, expected):
     assert sentences(wish, nic(*({} for _ in range(128))), **facts) == expected
+
+
+def test_a_count_needs_a_way_for_what_it_gives_again():
+    """What a task does not say has to be given again as well."""
+    have = nic({"max_tx_rate": 100}, {}, up=False)
+    assert sentences({"vf_count": 3}, have) == [
+        "VF 0: max_tx_rate can be set only while the physical function is up; set up: true as well"
+    ]
+    assert "needs a carrier" in sentences({"vf_count": 3}, {**have, "up": True}, carrier=False)[0]
+    assert sentences({"vf_count": 0}, have) == sentences({"vf_count": 3}, nic({}, {}, up=False)) == []
+
+
+def test_names_of_several_nics():
+    requested = {name: clean(ITEM, {"name": name, "vfs": [{"index": 0, "name": "a"}]}) for name in ("p0", "p1")}
+    assert list(sriov_rules.clashes(requested)) == ["2 virtual functions are to have the name a"]
+
+
+def test_a_note_comes_back_with_what_it_tells_of():
+    have, back = nic({}, remembered=False), nic({}, remembered=True)
+    assert [str(step) for step in sriov_plan.plan({"p0": back}, {"p0": have})] == ["remember what p0 was"]
 
 
 @pytest.mark.parametrize(
@@ -382,9 +407,9 @@ def test_notes_are_whole_or_not_there(tmp_path):
     assert memory.recall("a") is None
     memory.keep("a", {"before": {"vf_count": 2}})
     assert memory.recall("a") == {"before": {"vf_count": 2}}
-    memory.forget("a")
-    memory.forget("a")
-    assert memory.recall("a") is None
+    for garbage in ("[1]", "5", "{", "\\xff"):
+        (tmp_path / "run/kvm.hostnet/sriov/a.json").write_text(garbage)
+        assert memory.recall("a") is None
 
 
 # from an inventory

@@ -21,15 +21,13 @@ class Memory:
 
     def recall(self, name: str) -> dict[str, t.Any] | None:
         try:
-            return t.cast("dict[str, t.Any]", json.loads((self._directory / f"{name}.json").read_text()))
+            note = json.loads((self._directory / f"{name}.json").read_text())
         except (OSError, ValueError):
             return None
+        return note if isinstance(note, dict) else None
 
     def keep(self, name: str, note: dict[str, t.Any]) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self._directory / f"{name}.new"
         new.write_text(json.dumps(note))
         os.replace(new, self._directory / f"{name}.json")  # whole, or not at all
-
-    def forget(self, name: str) -> None:
-        (self._directory / f"{name}.json").unlink(missing_ok=True)

@@ -36,9 +36,12 @@ class Unmanaged:
         self._rules = Path(root, "run/udev/rules.d")
         self._networks = Path(root, "run/systemd/network")
 
-    def holds(self, pci: str) -> bool:
-        """Whether the virtual functions of a NIC are kept from network managers."""
-        return all(path.exists() and path.read_text() == text for path, text in self._files(pci).items())
+    def holds(self, pci: str) -> bool | None:
+        """Whether the virtual functions of a NIC are kept from network managers; None if somebody has edited the files."""
+        files = self._files(pci)
+        if not next(iter(files)).exists():
+            return False
+        return all(path.exists() and path.read_bytes() == text.encode() for path, text in files.items()) or None
 
     def keep(self, pci: str, links: list[str]) -> None:
         """Keep them off the virtual functions of a NIC; `links` are those that are there."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import secrets
 import time
 import typing as t
 from contextlib import contextmanager
@@ -85,6 +86,7 @@ class SriovFunctions(Resource):
     def request(cls, params: State) -> State:
         requested = super().request(params)
         found = [f"{name}: {text}" for name, item in requested.items() for text in sriov_rules.static_problems(item)]
+        found += sriov_rules.clashes(requested)
         if found:
             raise HostNetError("Nothing was changed. " + ". ".join(found) + ".")
         return requested
@@ -101,7 +103,7 @@ class SriovFunctions(Resource):
         for key, state in states.items():
             self._seen.setdefault(key, state)
             self._memories.setdefault(key, self._memory.recall(self._pci_of(key)) or {})
-            self._born.setdefault(key, self._memories[key].get("born", {}))
+            self._born.setdefault(key, _mapping(self._memories[key].get("born")))
         return states
 
     def _is(self, key: str, name: str, told: State) -> bool:
@@ -119,7 +121,7 @@ class SriovFunctions(Resource):
             "eswitch_mode": devlink.eswitch_mode(facts["pci"]),
             "up": self._links[name]["up"],
             "unmanaged": self._unmanaged.holds(facts["pci"]),
-            "remembered": self._memory.recall(facts["pci"]) is not None,
+            "remembered": _is_kept(self._memory.recall(facts["pci"])),
             "vfs": [{"index": index, **self._function(*pair)} for index, pair in enumerate(pairs)],
         }
 
@@ -172,8 +174,8 @@ class SriovFunctions(Resource):
     def _aim(self, key: str, item: State, have: State) -> State:
         memory = self._memories[key]
         if item["state"] == "absent":
-            nobodys = item["only_own"] and not memory
-            goal = have if nobodys else {**have, **_NONE, **memory.get("before", {})}
+            nobodys = item["only_own"] and not _is_kept(memory)
+            goal = have if nobodys else {**have, **_NONE, **_before(memory, have)}
         else:
             bound = [facts["driver"] for facts in self._virtual[key]]
             goal = sriov_plan.aim(item, have, bound=bound, born=self._born[key])
@@ -220,7 +222,7 @@ class SriovFunctions(Resource):
         named -= {None, "", "none", "default"}
         return {
             **self._physical[self._names[key]],
-            "names": list(self._links),
+            "names": [name for link, told in self._links.items() for name in (link, *told["altnames"])],
             "iommu": System().has_iommu(),
             "needs_iommu": self._needs_iommu,
             "unknown_drivers": [driver for driver in named if not self._pci.knows_driver(driver)],
@@ -230,8 +232,8 @@ class SriovFunctions(Resource):
 
     def carry_out(self, steps: list[Step]) -> None:
         for key in {step.state["of"] for step in steps}:
-            if self._requested[key]["state"] == "present" and not self._memories[key]:
-                self._remember(key, before=self._seen[key])
+            if self._requested[key]["state"] == "present" and not _is_kept(self._memories[key]):
+                self._remember(key, before=self._seen[key], restored=False)
         for (key, of_functions), group in itertools.groupby(
             steps, key=lambda step: (step.state["of"], "index" in step.state)
         ):
@@ -248,8 +250,8 @@ class SriovFunctions(Resource):
         key, state = step.state["of"], step.state
         if step.verb == "recreate":
             self._recreate(key, state)
-        if step.verb == "forget":
-            self._memory.forget(self._pci_of(key))
+        if step.verb in ("forget", "remember"):
+            self._remember(key, restored=step.verb == "forget")
         if "unmanaged" in state:
             links = [link for facts in self._virtual[key] for link in facts["links"]]
             (self._unmanaged.keep if state["unmanaged"] else self._unmanaged.release)(self._pci_of(key), links)
@@ -301,11 +303,22 @@ class SriovFunctions(Resource):
         named = {index: settings["name"] for index, settings in changed.items() if "name" in settings}
         if named:
             settle_names()  # which udev would otherwise take back
-            virtual = self._pci.virtual(pci)
+        virtual = self._pci.virtual(pci)
+        self._rename({index: virtual[index]["links"] for index in named}, named, name)
+
+    def _rename(self, links: dict[int, list[str]], named: dict[int, str], of: str) -> None:
+        """By way of names that nobody has, since one may get that of another which gets another."""
         for index, wanted in named.items():
-            if not virtual[index]["links"]:
-                raise HostNetError(f"VF {index} of {name} has no interface that could be called {wanted}")
-            self._netlink.set_link(virtual[index]["links"][0], new_name=wanted)
+            if not links[index]:
+                raise HostNetError(f"VF {index} of {of} has no interface that could be called {wanted}")
+        passing = {index: f"hnvf{secrets.token_hex(5)}" for index in named}
+        for index, name in passing.items():
+            self._netlink.set_link(links[index][0], new_name=name)
+        for index, wanted in named.items():
+            try:
+                self._netlink.set_link(passing[index], new_name=wanted)
+            except HostNetError as error:
+                raise HostNetError(f"VF {index} of {of} cannot be called {wanted}: {error}") from error
 
     def _send(self, name: str, requests: list[tuple[int, str, t.Any]]) -> None:
         """All settings in one call; those again that a function in reset has no ear for."""
@@ -350,6 +363,21 @@ class SriovFunctions(Resource):
             ]
             told[key] = {"name": self._names[key], "pci": self._pci_of(key), "vfs": told_of}
         return {"functions": told}
+
+
+def _mapping(note: t.Any) -> State:
+    return note if isinstance(note, dict) else {}
+
+
+def _before(memory: State, have: State) -> State:
+    """What a NIC was, as far as a note tells; a file may hold anything."""
+    before = _mapping(memory.get("before"))
+    return before if before.keys() == have.keys() and isinstance(before["vfs"], list) else {}
+
+
+def _is_kept(memory: State | None) -> bool:
+    """Whether a note tells of a NIC that is not what it was."""
+    return bool(memory) and not _mapping(memory).get("restored")
 
 
 def refusal(driver: str | None, setting: str, value: t.Any, code: int, text: str) -> str:

@@ -108,8 +108,8 @@ def _plan(name: str, wanted: State, have: State) -> Iterator[Step]:
                 yield Step("set", f"{name} vf {index}", {"of": name, "index": index, "settings": changed})
     if have["up"] and not wanted["up"]:
         yield Step("set", name, {"of": name, "up": False})
-    if have["remembered"] and not wanted["remembered"]:
-        yield Step("forget", f"what {name} was", {"of": name})
+    if have["remembered"] != wanted["remembered"]:
+        yield Step("remember" if wanted["remembered"] else "forget", f"what {name} was", {"of": name})
 
 
 def is_recreated(wanted: State, have: State) -> bool:

@@ -10,7 +10,7 @@ import itertools
 import typing as t
 
 from .._drivers.pci import VFIO
-from .sriov_fields import SETTINGS
+from .sriov_fields import DEFAULTS, SETTINGS
 from .sriov_plan import changes, given, is_recreated, is_switched
 
 if t.TYPE_CHECKING:
@@ -27,6 +27,8 @@ CANNOT = {
 }
 #: a driver that knows these tells them
 _TOLD = ("spoofchk", "trust", "rss_query", "node_guid", "port_guid")
+_BORN = {"mac": "", **DEFAULTS}
+_RATES = ("min_tx_rate", "max_tx_rate")
 _VLAN_MAX, _QOS_MAX, _RATE_MAX = 4094, 7, 2**32 - 1  # IEEE 802.1Q; the kernel's field for rates, in Mbit/s
 _IOMMU = (
     "turn on VT-d or AMD-Vi in the firmware, and boot with intel_iommu=on (AMD's is on by default), then see "
@@ -51,10 +53,9 @@ def static_problems(item: State) -> Iterator[str]:
         *((f"VF {function['index']}", function) for function in item.get("vfs", ())),
     ):
         yield from (f"{where}: {text}" for text in value_problems(function))
-    for word in ("mac", "name"):
-        values = [function[word] for function in item.get("vfs", ()) if function.get(word)]
-        for value in sorted({value for value in values if values.count(value) > 1}):
-            yield f"{values.count(value)} virtual functions are to have the {word} {value}"
+    macs = [function["mac"] for function in item.get("vfs", ()) if function.get("mac")]
+    for mac in sorted({mac for mac in macs if macs.count(mac) > 1}):
+        yield f"{macs.count(mac)} virtual functions are to have the MAC address {mac}"
     beside = sorted(item.keys() - {"name", "state", "reset", "only_own"})
     if item["state"] == "absent" and beside:
         yield f"state absent goes without {', '.join(beside)}"
@@ -77,6 +78,13 @@ def value_problems(function: State) -> Iterator[str]:
         yield f"with the driver {function['driver']} it has no interface that could have the name {function['name']}"
 
 
+def clashes(requested: State) -> Iterator[str]:
+    """What several NICs of a task cannot have together."""
+    names = [function["name"] for item in requested.values() for function in item.get("vfs", ()) if "name" in function]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"{names.count(name)} virtual functions are to have the name {name}"
+
+
 def problems(desired: State, goal: State, have: State, facts: State) -> Iterator[str]:
     """What is wrong on this host; `facts` are what Pci tells of the physical function, and more of the host."""
     count, total = goal["vf_count"], facts["total"]
@@ -90,9 +98,9 @@ def problems(desired: State, goal: State, have: State, facts: State) -> Iterator
     asked = given(desired, count)
     about: dict[str, list[int]] = {}
     for index, setting in _changed(goal, have):
-        if setting in asked[index]:
-            for text in _setting_problems(setting, goal, have, facts, index):
-                about.setdefault(text, []).append(index)
+        of_setting = _setting_problems if setting in asked[index] else _way_problems
+        for text in of_setting(setting, goal, have, facts, index):
+            about.setdefault(text, []).append(index)
     yield from (f"{_listed(indexes)}: {text}" for text, indexes in about.items())
     if is_switched(goal, have) and have["eswitch_mode"] is None:
         yield f"the driver ({facts['driver']}) has no switch whose eswitch_mode could be set (devlink knows none)"
@@ -112,7 +120,9 @@ def _changed(goal: State, have: State) -> Iterator[tuple[int, str]]:
         fresh = is_recreated(goal, have) or index >= len(have["vfs"])
         before = {} if fresh else have["vfs"][index]
         for setting in SETTINGS:
-            if wanted.get(setting) != before.get(setting) and (wanted.get(setting) or not fresh):
+            # a new one has its defaults by itself
+            new = (None, "", _BORN.get(setting)) if fresh else (before.get(setting),)
+            if wanted.get(setting) not in new:
                 yield index, setting
 
 
@@ -127,16 +137,32 @@ def _setting_problems(setting: str, goal: State, have: State, facts: State, inde
     elif setting == "driver":
         yield from _driver_problems(t.cast("str", wanted), facts)
     elif setting == "name":
-        own = {function.get("name") for function in have["vfs"]} if is_recreated(goal, have) else set()
-        if wanted in {*facts["names"]} - own:
-            yield f"there is an interface {wanted} on this host already"
-    elif not goal["up"]:
-        yield f"{setting} can be set only while the physical function is up; set up: true as well"
-    elif setting in ("min_tx_rate", "max_tx_rate") and wanted:
-        if have["up"] and not facts["carrier"]:
-            yield f"{setting} needs a carrier, and the physical function has none; connect it, or leave the rate out"
-        elif facts["carrier"] and facts["speed"] and wanted > facts["speed"]:
+        yield from _name_problems(goal, have, facts, index)
+    else:
+        yield from _way_problems(setting, goal, have, facts, index)
+        if setting in _RATES and facts["carrier"] and facts["speed"] and (wanted or 0) > facts["speed"]:
             yield f"{setting} {wanted} is more than the {facts['speed']} Mbit/s of the link"
+
+
+def _way_problems(setting: str, goal: State, have: State, facts: State, index: int) -> Iterator[str]:
+    """Why a setting cannot be given now, be it new or one that a new count has to give again."""
+    if setting in ("driver", "name"):
+        return
+    if not goal["up"]:
+        yield f"{setting} can be set only while the physical function is up; set up: true as well"
+    elif setting in _RATES and goal["vfs"][index].get(setting) and have["up"] and not facts["carrier"]:
+        yield f"{setting} needs a carrier, and the physical function has none; connect it, or leave the rate out"
+
+
+def _name_problems(goal: State, have: State, facts: State, index: int) -> Iterator[str]:
+    wanted = goal["vfs"][index]
+    driver = wanted.get("driver", "default" if goal["drivers_autoprobe"] else "none")
+    if driver in (VFIO, "none"):
+        yield f"with the driver {driver} it has no interface that could have the name {wanted['name']}"
+    pairs: t.Iterable[t.Any] = itertools.zip_longest(have["vfs"], goal["vfs"], fillvalue={})
+    leaving = {before.get("name") for before, after in pairs if before.get("name") != after.get("name")}
+    if wanted["name"] in {*facts["names"]} - leaving:
+        yield f"there is an interface {wanted['name']} on this host already"
 
 
 def _driver_problems(driver: str, facts: State) -> Iterator[str]:
