@@ -37,7 +37,7 @@ class Unmanaged:
         self._networks = Path(root, "run/systemd/network")
 
     def holds(self, pci: str) -> bool | None:
-        """Whether the virtual functions of a NIC are kept from network managers; None if somebody has edited the files."""
+        """Whether the virtual functions of a NIC are kept from network managers; None if a file was edited."""
         files = self._files(pci)
         if not next(iter(files)).exists():
             return False
