@@ -25,6 +25,7 @@ if t.TYPE_CHECKING:
 VFIO = "vfio-pci"
 _COUNT_SECONDS, _FUNCTION_SECONDS = 30.0, 3.0  # in all, and for each function that a driver makes or ends
 _BIND_SECONDS = 60.0
+_READ_SECONDS = 5.0  # for each file; what is read here is acted upon, on a busy host as well
 _LINK_SECONDS = 30.0  # for the interface of a function that is new, or has got its driver back
 _REASONS = {
     errno.EBUSY: "the driver is busy with it",
@@ -47,7 +48,7 @@ class Pci:
         """Of each interface with SR-IOV: pci, driver, total, autoprobe, carrier and speed in Mbit/s."""
         found = {path.name: path for path in sorted(self._links.iterdir()) if (path / "device/sriov_totalvfs").exists()}
         names = ("device/sriov_totalvfs", "device/sriov_drivers_autoprobe", "carrier", "speed", "phys_port_name")
-        told, stuck = guarded.read_all([path / name for path in found.values() for name in names])
+        told, stuck = guarded.read_all([path / name for path in found.values() for name in names], _READ_SECONDS)
         silent = [path for path in stuck if path.endswith(names[:2])]
         if silent:
             raise HostNetError(_silent(silent[0]))
@@ -81,7 +82,7 @@ class Pci:
             (path for path in (self._devices / pci).glob("virtfn*") if path.name[6:].isdigit()),
             key=lambda path: int(path.name[6:]),
         )
-        told, stuck = guarded.read_all([path / "driver_override" for path in links])
+        told, stuck = guarded.read_all([path / "driver_override" for path in links], _READ_SECONDS)
         if stuck:
             raise HostNetError(_silent(stuck[0]))
         found = []
@@ -152,7 +153,7 @@ class Pci:
     def probes(self, pci: str) -> bool:
         """Whether virtual functions are given to their own driver."""
         path = self._devices / pci / "sriov_drivers_autoprobe"
-        return guarded.read_all([path])[0].get(str(path)) != "0"
+        return guarded.read_all([path], _READ_SECONDS)[0].get(str(path)) != "0"
 
     def bind(self, pci: str, driver: str) -> None:
         """Give a function this driver, `none`, or with `default` its own; one that has it loads it anew."""
@@ -177,7 +178,7 @@ class Pci:
         """Wait for a link that has just come up to find its partner, as long as that takes at most."""
         deadline = time.monotonic() + seconds
         path = self._links / link / "carrier"
-        while guarded.read_all([path])[0].get(str(path)) != "1" and time.monotonic() < deadline:
+        while guarded.read_all([path], _READ_SECONDS)[0].get(str(path)) != "1" and time.monotonic() < deadline:
             time.sleep(0.1)
 
     @staticmethod
