@@ -6,6 +6,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -74,19 +75,25 @@ def nic_state():
     return re.sub(r"NO-CARRIER,|,LOWER_UP|state \w+|qdisc \w+", "", "\n".join(told))
 
 
+def as_booted():
+    """No virtual functions, and nobody who remembers any."""
+    none = {"vf_count": 0, "drivers_autoprobe": True, "unmanaged": False}
+    do(SriovFunctions, [{"name": name, **none} for name in (PF, OTHER_PF)], force=True)
+    shutil.rmtree("/run/kvm.hostnet", ignore_errors=True)
+
+
 @pytest.fixture
 def functions(nic):
     """Converges virtual functions; there are none before and after."""
-    none = [{"name": name, "state": "absent"} for name in (PF, OTHER_PF)]
-    do(SriovFunctions, none, force=True)
+    as_booted()
     yield runner_of(SriovFunctions, nic_state)
-    do(SriovFunctions, none, force=True)
+    as_booted()
 
 
 @pytest.fixture(scope="module")
 def _pair():
     yield
-    do(SriovFunctions, [{"name": PF, "state": "absent"}], force=True)
+    as_booted()
 
 
 @pytest.fixture

@@ -160,11 +160,24 @@ def test_bad_names(two, names, sentence):
         do(SriovFunctions, [{"name": name, "vf_count": 1} for name in names])
 
 
+def failure_of(item):
+    try:
+        return do(SriovFunctions, [item])["steps"]
+    except HostNetError as error:
+        return error
+
+
 def test_a_rate_needs_a_carrier(functions):
     functions({"name": OTHER_PF, "vf_count": 1, "up": True})
-    sh(f"ip link set {OTHER_PF} down; ip link set {OTHER_PF} up")  # it takes its partner two seconds to answer
-    with pytest.raises(HostNetError, match="max_tx_rate needs a carrier"):
-        do(SriovFunctions, [{"name": OTHER_PF, "every_vf": {"max_tx_rate": 10}}])
+    for _attempt in range(
+        10
+    ):  # it takes its partner two seconds to answer, which a busy machine may need for the question
+        sh(f"ip link set {OTHER_PF} down; ip link set {OTHER_PF} up")
+        told = str(failure_of({"name": OTHER_PF, "every_vf": {"max_tx_rate": 10}}))
+        do(SriovFunctions, [{"name": OTHER_PF, "every_vf": {"max_tx_rate": 0}}])
+        if "carrier" in told:
+            break
+    assert "max_tx_rate needs a carrier, and the physical function has none; connect it" in told
     functions({"name": OTHER_PF, "up": False})
     # a task that brings it up waits for the carrier itself
     assert functions({"name": OTHER_PF, "up": True, "every_vf": {"max_tx_rate": 10}})["changed"]
@@ -261,7 +274,7 @@ def test_nothing_hangs_when_the_kernel_waits_for_a_guest(two, nic, monkeypatch):
         began = time.monotonic()
         with pytest.raises(HostNetError, match="sriov_numvfs has not answered for 2 s, and the kernel goes on with it"):
             pci.Pci().set_count("0000:01:00.0", 0)  # as if nobody had looked
-        assert pci.Pci().physical()[PF]["total"] == 7 and time.monotonic() - began < 10
+        assert pci.Pci().physical()[PF]["total"] == 7 and time.monotonic() - began < 30
     finally:
         holder.communicate()
     deadline = time.monotonic() + 30

@@ -26,7 +26,7 @@ VFIO = "vfio-pci"
 _COUNT_SECONDS, _FUNCTION_SECONDS = 30.0, 3.0  # in all, and for each function that a driver makes or ends
 _BIND_SECONDS = 60.0
 _READ_SECONDS = 5.0  # for each file; what is read here is acted upon, on a busy host as well
-_LINK_SECONDS = 30.0  # for the interface of a function that is new, or has got its driver back
+_LINK_SECONDS = 60.0  # for the interface of a function that is new, or has got its driver back
 _REASONS = {
     errno.EBUSY: "the driver is busy with it",
     errno.ERANGE: "that is more than it has",

@@ -37,7 +37,7 @@ if t.TYPE_CHECKING:
 
 # as the kernel's messages have them, in the order in which they are sent
 WORDS = ("mac", "vlan", "spoofchk", "trust", "link_state", "rates", "rss_query", "node_guid", "port_guid")
-_CARRIER_SECONDS = 15.0  # what it takes two partners to agree on a speed
+_CARRIER_SECONDS = 30.0  # what it takes two partners to agree on a speed
 _NONE: dict[str, t.Any] = {
     "vf_count": 0, "drivers_autoprobe": True, "unmanaged": False, "remembered": False, "vfs": [],
 }  # fmt: skip
@@ -52,7 +52,7 @@ class SriovFunctions(Resource):
     """Each item is a physical function with its virtual ones; see sriov_plan."""
 
     libraries = ("pyroute2",)
-    settle = 20.0  # drivers, interfaces and names of new functions come late
+    settle = 60.0  # drivers, interfaces and names of new functions come late
     items = Field("functions", type="list", key="name", required=True, fields=ITEM)
     options = (
         Field("force", type="bool", default=False),
