@@ -261,6 +261,14 @@ def test_a_count_needs_a_way_for_what_it_gives_again():
     assert sentences({"vf_count": 0}, have) == sentences({"vf_count": 3}, nic({}, {}, up=False)) == []
 
 
+def test_names_go_with_those_that_have_them():
+    wish = {"vf_count": 1, "vfs": [{"index": 0, "name": "p0v0"}]}
+    assert (
+        sentences(wish, nic({}, {})) == []
+        and sentences({**wish, "vfs": [{"index": 0, "name": "p0v1"}]}, nic({}, {})) == []
+    )
+
+
 def test_names_of_several_nics():
     requested = {name: clean(ITEM, {"name": name, "vfs": [{"index": 0, "name": "a"}]}) for name in ("p0", "p1")}
     assert list(sriov_rules.clashes(requested)) == ["2 virtual functions are to have the name a"]

@@ -160,7 +160,8 @@ def _name_problems(goal: State, have: State, facts: State, index: int) -> Iterat
     if driver in (VFIO, "none"):
         yield f"with the driver {driver} it has no interface that could have the name {wanted['name']}"
     pairs: t.Iterable[t.Any] = itertools.zip_longest(have["vfs"], goal["vfs"], fillvalue={})
-    leaving = {before.get("name") for before, after in pairs if before.get("name") != after.get("name")}
+    recreated = is_recreated(goal, have)
+    leaving = {old.get("name") for old, new in pairs if recreated or old.get("name") != new.get("name")}
     if wanted["name"] in {*facts["names"]} - leaving:
         yield f"there is an interface {wanted['name']} on this host already"
 
