@@ -7,7 +7,7 @@ COLLECTIONS := $(CURDIR)/.cache
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test bench lint unit guests kernel debian13 sriov fleet molecule sanity lab lab-sriov lab-down lab-hairpin packages clean
+.PHONY: help demo test bench lint unit guests kernel debian13 sriov fleet molecule sanity lab lab-sriov lab-systemd lab-down lab-hairpin packages clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,10 @@ lab-sriov: packages ## the same and kvmsriov, a virtual machine with two SR-IOV 
 	@$(SUDO) tests/lab/debian13.sh $(CURDIR)/.cache/debian13
 	@$(SUDO) tests/lab/sriov.sh $(CURDIR)/.cache/sriov $(CURDIR)/.cache/debian13
 	@$(SUDO) tests/lab/lab.py up $(LAB_HOSTS) --sriov
+
+lab-systemd: packages ## the same and two hosts that systemd boots: one with systemd-networkd, one with NetworkManager
+	@$(SUDO) tests/lab/debian13.sh $(CURDIR)/.cache/debian13
+	@$(SUDO) tests/lab/lab.py up $(LAB_HOSTS) --systemd
 
 lab-down: ## remove every trace of the lab
 	@$(SUDO) tests/lab/lab.py down

@@ -2,15 +2,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lab hosts: KVM hosts made of namespaces, each with its own libvirtd and sshd, on one adjacent switch.
 
-    lab.py up [N] [--sriov]    start kvm1..kvmN, and kvmsriov, and write inventory.yml into the lab directory
-    lab.py down                remove every trace
-    lab.py hairpin HOST on|off let the switch reflect frames at the host's port, or not
-    lab.py exec HOST CMD...    run a command on a lab host (or on "switch" or "lan")
-    lab.py status              what is running
+    lab.py up [N] [--sriov] [--systemd]  start kvm1..kvmN and what else is asked for; write inventory.yml into the lab
+    lab.py down                          remove every trace
+    lab.py hairpin HOST on|off           let the switch reflect frames at the host's port, or not
+    lab.py exec HOST CMD...              run a command on a lab host (or on "switch" or "lan")
+    lab.py reboot HOST                   shut down a host that systemd boots, and boot it with what is on its disk
+    lab.py cut HOST                      the same, but end all of its processes at once, as when its power fails
+    lab.py status                        what is running
 
 The lab directory is $LAB_DIR, or .lab in the current directory.  Labs of different directories do not meet.
 With $LAB_ROOT, a directory that holds a distribution (see debian13.sh), the hosts are of that distribution.
 kvmsriov is a virtual machine with two SR-IOV NICs (see sriov.sh), without KVM, and so about twenty times slower.
+systemd boots kvmnetworkd and kvmnm (see systemd_host.py), the one's network by systemd-networkd, the other's by
+NetworkManager.  Their namespaces, and so all that is not in files, are others after a reboot; their MACs are the same.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import ipaddress
+import json
 import os
 import shlex
 import shutil
@@ -27,6 +32,8 @@ import sys
 import time
 from pathlib import Path
 
+from systemd_host import KINDS, SystemdHost, run
+
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 UPLINK = "up0"
@@ -35,7 +42,11 @@ LAN = ipaddress.ip_interface("10.88.0.254/16")  # the peer on the LAN
 FIRST_HOST = ipaddress.ip_address("10.88.1.0")  # kvm1 is 10.88.1.1
 START_SECONDS = 60
 SRIOV = "kvmsriov"
-SRIOV_ADDRESS = ipaddress.ip_address("10.88.2.1")
+ADDRESSES = {
+    SRIOV: ipaddress.ip_address("10.88.2.1"),
+    "kvmnetworkd": ipaddress.ip_address("10.88.3.1"),
+    "kvmnm": ipaddress.ip_address("10.88.3.2"),
+}
 SRIOV_PORTS = {"": "52:54:00:88:02:01", "-pf0": "52:54:00:88:02:10", "-pf1": "52:54:00:88:02:11"}  # MAC addresses
 SRIOV_START_SECONDS = 600
 
@@ -59,13 +70,6 @@ all:
 """
 
 
-def run(*command: str, text: str | None = None) -> str:
-    done = subprocess.run(command, check=False, input=text, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"lab: {' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
-
-
 def _qemu(root: Path) -> list[str]:
     """The command line of the QEMU of another distribution, by its own loader and with its own libraries."""
     libraries = root / "usr/lib/x86_64-linux-gnu"
@@ -73,6 +77,15 @@ def _qemu(root: Path) -> list[str]:
     firmware = ["-L", str(root / "usr/share/qemu"), "-L", str(root / "usr/share/seabios")]
     modules = f"QEMU_MODULE_DIR={libraries / 'qemu'}"
     return ["env", modules, *loader, str(root / "usr/bin/qemu-system-x86_64"), *firmware]
+
+
+def address(name: str) -> ipaddress.IPv4Address:
+    return ADDRESSES.get(name) or FIRST_HOST + int(name.removeprefix("kvm"))
+
+
+def cables(name: str) -> dict[str, str]:
+    """The ports of the switch to a host's NICs, in the NICs' order."""
+    return {UPLINK: name, **{spare: f"{name}-{spare}" for spare in SPARES}}
 
 
 class Lab:
@@ -91,59 +104,68 @@ class Lab:
         return [line.split()[0] for line in listed if line.startswith(self.id + "-")]
 
     def hosts(self) -> list[str]:
-        return sorted((path.name for path in (self.dir / "hosts").glob("*")), key=lambda name: int(name[3:]))
+        return sorted((path.name for path in (self.dir / "hosts").glob("*")), key=lambda name: (len(name), name))
 
     def running(self) -> list[str]:
         return [*self.hosts(), *([SRIOV] if (self.dir / "sriov").exists() else [])]
 
-    def up(self, count: int, *, sriov: bool) -> None:
+    def up(self, count: int, *, sriov: bool, systemd: bool) -> None:
         if self.namespaces() or self.sockets.exists():
             self.down()
         self.sockets.mkdir(parents=True, mode=0o700)
         self.dir.mkdir(parents=True, exist_ok=True)
         names = [f"kvm{number}" for number in range(1, count + 1)]
-        for name in names:
+        booted = list(KINDS) if systemd else []
+        for name in (*names, *booted):
             (self.dir / "hosts" / name).mkdir(parents=True)
         for key in ("id_ed25519", "host_key"):
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "hostnet lab", "-f", str(self.dir / key))
-        self._wire(names)
+        self._wire([*names, *booted])
         if sriov:
             self._boot_sriov()
+        for name in booted:
+            self._systemd_host(name).install(f"{address(name)}/{LAN.network.prefixlen}", str(LAN.ip))
+            self._systemd_host(name).boot()
         for name in names:
             self._boot(name)
         for name in names:
             self._wait(self.dir / "hosts" / name, START_SECONDS)
+        for name in booted:
+            self._wait_for_systemd(name)
         if sriov:
             self._wait(self.dir / "sriov", SRIOV_START_SECONDS)
-        self._write_inventory(names, sriov=sriov)
+        self._write_inventory([*names, *booted, *([SRIOV] if sriov else [])])
 
     def _wire(self, names: list[str]) -> None:
-        """The switch (a real bridge), the LAN peer and a cable to each host."""
-        for name in ["switch", "lan", *names]:
-            run("ip", "netns", "add", self.namespace(name))
-        switch = self._batch("switch")
-        switch("link add sw0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0", "link set sw0 up")
-        for number, name in enumerate(["lan", *names]):
-            address = LAN.ip if name == "lan" else FIRST_HOST + number
-            link = "eth0" if name == "lan" else UPLINK
-            switch(
-                f"link add {name} type veth peer name {link} netns {self.namespace(name)}",
-                f"link set {name} master sw0 up",
-            )
-            self._batch(name)(
-                "link set lo up", f"link set {link} up", f"addr add {address}/{LAN.network.prefixlen} dev {link}"
-            )
-
+        """The switch (a real bridge), the LAN peer and the cables to each host."""
+        run("ip", "netns", "add", self.namespace("switch"))
+        self._batch("switch")(
+            "link add sw0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0", "link set sw0 up"
+        )
+        self._plug("lan", {"eth0": "lan"}, LAN.ip)
+        self._batch("lan")("link set lo up", "link set eth0 up", f"addr add {LAN} dev eth0")
         for name in names:
-            for spare in SPARES:
-                switch(
-                    f"link add {name}-{spare} type veth peer name {spare} netns {self.namespace(name)}",
-                    f"link set {name}-{spare} master sw0 up",
-                )
-                self._batch(name)(f"link set {spare} up")
-                # or the host would answer there for the address that it has on its uplink
-                setting = f"net.ipv4.conf.{spare}.arp_ignore=1"
-                run("ip", "netns", "exec", self.namespace(name), "sysctl", "-qw", setting)
+            self._connect(name)
+
+    def _connect(self, name: str) -> None:
+        self._plug(name, cables(name), address(name))
+        # or the host would answer there for the address that it has on its uplink
+        settings = [f"net.ipv4.conf.{spare}.arp_ignore=1" for spare in SPARES]
+        run("ip", "netns", "exec", self.namespace(name), "sysctl", "-qw", *settings)
+        if name not in KINDS:  # else the host does it
+            up = [f"link set {link} up" for link in ("lo", UPLINK, *SPARES)]
+            self._batch(name)(*up, f"addr add {address(name)}/{LAN.network.prefixlen} dev {UPLINK}")
+
+    def _plug(self, name: str, ports: dict[str, str], ip: ipaddress.IPv4Address) -> None:
+        """A fresh namespace with NICs, whose MAC addresses are the same each time, and their ports of the switch."""
+        namespace = self.namespace(name)
+        run("ip", "netns", "add", namespace)
+        lines = []
+        for number, (link, port) in enumerate(ports.items()):
+            mac = f"02:0{number}:{ip.packed.hex(':')}"
+            lines.append(f"link add {port} type veth peer name {link} address {mac} netns {namespace}")
+            lines.append(f"link set {port} master sw0 up")
+        self._batch("switch")(*lines)
 
     def _batch(self, name: str):
         def batch(*lines: str) -> None:
@@ -183,7 +205,7 @@ class Lab:
         command += ["-nodefaults", "-display", "none", "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512"]
         command += ["-cpu", "Westmere", "-smp", "1", "-m", "2048", "-device", "intel-iommu,intremap=on"]
         command += ["-kernel", str(made / "vmlinuz"), "-initrd", str(made / "initrd.gz")]
-        command += ["-append", f"{kernel} sriov_address={SRIOV_ADDRESS}/{LAN.network.prefixlen}"]
+        command += ["-append", f"{kernel} sriov_address={address(SRIOV)}/{LAN.network.prefixlen}"]
         command += ["-drive", f"if=virtio,file={made / 'disk'},format=raw,snapshot=on,cache=unsafe"]
         command += [
             "-device",
@@ -204,6 +226,41 @@ class Lab:
         with open(home / "qemu.log", "w") as log:
             subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
+    def _systemd_host(self, name: str) -> SystemdHost:
+        return SystemdHost(name, self.namespace(name), self.dir / "hosts" / name, self.sockets / name)
+
+    def _wait_for_systemd(self, name: str) -> None:
+        probe = ["ip", "netns", "exec", self.namespace("lan"), "nc", "-w", "2", str(address(name)), "22"]
+
+        def answers() -> bool:
+            done = subprocess.run(probe, check=False, stdin=subprocess.DEVNULL, capture_output=True)
+            return done.stdout.startswith(b"SSH-")
+
+        self._systemd_host(name).wait(answers)
+
+    def reboot(self, name: str, *, orderly: bool) -> None:
+        """Boot a host again in a fresh namespace; the switch's ports to it keep their hairpin setting."""
+        if name not in KINDS or name not in self.hosts():
+            raise SystemExit(f"lab: {name} cannot be rebooted; these can, where they run: {', '.join(KINDS)}")
+        host = self._systemd_host(name)
+        if orderly:
+            host.power_off()
+        else:
+            host.cut()
+        listed = json.loads(run("bridge", "-n", self.namespace("switch"), "-j", "-d", "link"))
+        ports = {port["ifname"]: port["hairpin"] for port in listed if port["ifname"] in cables(name).values()}
+        self._batch("switch")(*(f"link del {port}" for port in ports))  # a namespace takes its time to let go of them
+        if self.namespace(name) in self.namespaces():  # else this was interrupted before
+            run("ip", "netns", "del", self.namespace(name))
+        self._connect(name)
+        for port in (port for port, on in ports.items() if on):
+            self._set_hairpin(port, "on")
+        host.boot()
+        self._wait_for_systemd(name)
+
+    def _set_hairpin(self, port: str, state: str) -> None:
+        run("bridge", "-n", self.namespace("switch"), "link", "set", "dev", port, "hairpin", state)
+
     def _wait(self, home: Path, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not (home / "ready").exists():
@@ -211,10 +268,8 @@ class Lab:
                 raise SystemExit(f"lab: {home.name} did not start:\n{(home / 'log').read_text()}")
             time.sleep(0.02)
 
-    def _write_inventory(self, names: list[str], *, sriov: bool) -> None:
-        addresses = {name: FIRST_HOST + number for number, name in enumerate(names, start=1)}
-        addresses.update({SRIOV: SRIOV_ADDRESS} if sriov else {})
-        lines = [f"        {name}: {{ansible_host: {address}}}" for name, address in addresses.items()]
+    def _write_inventory(self, names: list[str]) -> None:
+        lines = [f"        {name}: {{ansible_host: {address(name)}}}" for name in names]
         text = INVENTORY.format(
             uplink=UPLINK,
             dir=self.dir,
@@ -227,9 +282,11 @@ class Lab:
 
     def down(self) -> None:
         """End what runs in the lab's namespaces, then the namespaces; their links go with them."""
-        namespaces = self.namespaces()
+        for name in KINDS:
+            self._systemd_host(name).remove()
         for name in self.hosts():
             self._kill(self._init(name))  # PID 1 of the host: its processes end with it
+        namespaces = self.namespaces()
         for namespace in namespaces:
             for pid in run("ip", "netns", "pids", namespace).split():  # ssh sessions into the lab
                 self._kill(int(pid))
@@ -267,9 +324,8 @@ class Lab:
     def hairpin(self, host: str, state: str) -> None:
         if host not in self.running():
             raise SystemExit(f"lab: there is no host {host}; running: {', '.join(self.running()) or 'none'}")
-        switch = ("ip", "netns", "exec", self.namespace("switch"))
         for suffix in SRIOV_PORTS if host == SRIOV else ("",):
-            run(*switch, "bridge", "link", "set", "dev", host + suffix, "hairpin", state)
+            self._set_hairpin(host + suffix, state)
 
     def enter(self, name: str, command: list[str]) -> list[str]:
         """The command line that runs a command on a lab host, on the switch or on the LAN peer."""
@@ -279,12 +335,12 @@ class Lab:
             line = f"cd {shlex.quote(os.getcwd())} && exec {shlex.join(command)}"
             proxy = f"ProxyCommand=nsenter --net=/run/netns/{self.namespace('lan')} nc %h %p"
             options = ["UserKnownHostsFile=/dev/null", "StrictHostKeyChecking=no", "LogLevel=ERROR", proxy]
-            flags = [word for option in options for word in ("-o", option)]
-            return ["ssh", "-F", "/dev/null", "-i", str(self.dir / "id_ed25519"), *flags, f"root@{SRIOV_ADDRESS}", line]
+            flags = ["-i", str(self.dir / "id_ed25519"), *(word for option in options for word in ("-o", option))]
+            return ["ssh", "-F", "/dev/null", *flags, f"root@{address(SRIOV)}", line]
         pid = self._init(name)
         if pid is None:
             raise SystemExit(f"lab: there is no host {name}; running: {', '.join(self.running()) or 'none'}")
-        return ["nsenter", "-t", str(pid), "-m", "-n", "-p", "-u", "-r", "--", "env", "-C", os.getcwd(), *command]
+        return ["nsenter", "-t", str(pid), "-a", "-r", "--", "env", "-C", os.getcwd(), *command]
 
 
 def main() -> None:
@@ -293,7 +349,10 @@ def main() -> None:
     up = verbs.add_parser("up")
     up.add_argument("hosts", type=int, nargs="?", default=3)
     up.add_argument("--sriov", action="store_true")
+    up.add_argument("--systemd", action="store_true")
     verbs.add_parser("down")
+    for verb in ("reboot", "cut"):
+        verbs.add_parser(verb).add_argument("host")
     verbs.add_parser("status")
     hairpin = verbs.add_parser("hairpin")
     hairpin.add_argument("host")
@@ -307,8 +366,10 @@ def main() -> None:
 
     lab = Lab(Path(os.environ.get("LAB_DIR", ".lab")))
     if options.verb == "up":
-        lab.up(options.hosts, sriov=options.sriov)
-        print(f"{options.hosts + options.sriov} hosts are up; inventory: {lab.dir}/inventory.yml")
+        lab.up(options.hosts, sriov=options.sriov, systemd=options.systemd)
+        print(f"{len(lab.running())} hosts are up; inventory: {lab.dir}/inventory.yml")
+    elif options.verb in ("reboot", "cut"):
+        lab.reboot(options.host, orderly=options.verb == "reboot")
     elif options.verb == "hairpin":
         lab.hairpin(options.host, options.state)
     elif options.verb == "exec":
