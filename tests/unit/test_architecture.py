@@ -17,15 +17,16 @@ LAYERS = {"_core": (), "_drivers": ("_core",), "_resources": ("_core", "_drivers
 OWNERS = {"libvirt": "_drivers/libvirt.py", "pyroute2": "_drivers/netlink.py", "ansible": "_core/runner.py"}
 # what a module ships besides its own documentation; about 1 ms of the node's CPU for each KB
 PAYLOAD_KB = dict.fromkeys((path.stem for path in MODULES), 60)
-PAYLOAD_KB["libvirt_networks"] = 108  # the whole network document, its rules and its live updates
-PAYLOAD_KB["libvirt_networks_info"] = 82
-PAYLOAD_KB["reachability_info"] = 132  # libvirt, the kernel and raw frames in one
-PAYLOAD_KB["domain_interfaces"] = 176  # networks and interfaces; libvirt, the kernel and Open vSwitch
-PAYLOAD_KB["domain_interfaces_info"] = 140
-PAYLOAD_KB["bridges"] = 114  # with the move of an uplink, and what undoes it
-PAYLOAD_KB["macvtap_links"] = 84
-PAYLOAD_KB["host_info"] = 84
-PAYLOAD_KB["sriov_functions"] = 140  # rtnetlink, devlink, sysfs, udev, and who uses what
+PAYLOAD_KB["libvirt_networks"] = 116  # the whole network document, its rules and its live updates
+PAYLOAD_KB["libvirt_networks_info"] = 90
+PAYLOAD_KB["reachability_info"] = 140  # libvirt, the kernel and raw frames in one
+PAYLOAD_KB["domain_interfaces"] = 184  # networks and interfaces; libvirt, the kernel and Open vSwitch
+PAYLOAD_KB["domain_interfaces_info"] = 148
+PAYLOAD_KB["bridges"] = 120  # with the move of an uplink, and what undoes it
+PAYLOAD_KB["macvtap_links"] = 90
+PAYLOAD_KB["host_info"] = 92
+PAYLOAD_KB["sriov_functions"] = 148  # rtnetlink, devlink, sysfs, udev, and who uses what
+PAYLOAD_KB["transaction"] = 232  # links and libvirt's networks, there and back
 FUNCTION_LINES = 40
 FORBIDDEN_NAMES = ("utils", "helper", "manager")
 

@@ -22,6 +22,26 @@ def address(value: str) -> str:
         raise ValueError(f'"{value}" is not an IP address, such as 192.0.2.1') from None
 
 
+def endpoint(value: str) -> str:
+    """A host and a TCP port; an IPv6 address is in brackets."""
+    host, _colon, port = value.rpartition(":")
+    if (
+        not host
+        or not port.isdigit()
+        or not 0 < int(port) < 65536
+        or (":" in host and not re.fullmatch(r"\[.*\]", host))
+    ):
+        raise ValueError(f'"{value}" is not a host and a TCP port, such as 192.0.2.1:443 or [2001:db8::1]:443')
+    return value
+
+
+def absolute_path(value: str) -> str:
+    """A file by its path from the root."""
+    if not value.startswith("/") or value.endswith("/"):
+        raise ValueError(f'"{value}" is not the path of a file from the root, such as /etc/hosts')
+    return value
+
+
 def ipv4_address(value: str) -> str:
     """An IPv4 address."""
     if ":" in value:

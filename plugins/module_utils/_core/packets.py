@@ -83,10 +83,15 @@ def _arp(operation: int, sender: str, sender_ip: str, target: str, target_ip: st
     return struct.pack("!HHBBH", 1, IPV4, 6, 4, operation) + ends
 
 
-def _echo(kind: int, source_ip: str, destination_ip: str, payload: bytes) -> bytes:
-    """An IPv4 packet with an ICMP echo message; `payload` starts with its identifier and sequence number."""
+def echo_message(payload: bytes, kind: int = _ECHO_REQUEST) -> bytes:
+    """An ICMP echo message; `payload` starts with its identifier and sequence number."""
     message = struct.pack("!BBH", kind, 0, 0) + payload
-    message = struct.pack("!BBH", kind, 0, _checksum(message)) + payload
+    return struct.pack("!BBH", kind, 0, _checksum(message)) + payload
+
+
+def _echo(kind: int, source_ip: str, destination_ip: str, payload: bytes) -> bytes:
+    """An IPv4 packet with an ICMP echo message."""
+    message = echo_message(payload, kind)
     ends = socket.inet_aton(source_ip) + socket.inet_aton(destination_ip)
     head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(message), 0, 0, 64, _ICMP, 0) + ends
     return head[:10] + struct.pack("!H", _checksum(head)) + head[12:] + message

@@ -43,6 +43,14 @@ class Query(Kind):
         """The result of the task."""
 
 
+class Procedure(Kind):
+    """A kind that does one thing; one that was opened for reading only tells what it would do."""
+
+    @abc.abstractmethod
+    def perform(self) -> State:
+        """The result of the task, with what it `changed`."""
+
+
 class Resource(Kind):
     """A kind that can be changed."""
 

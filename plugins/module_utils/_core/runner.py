@@ -11,10 +11,12 @@ from __future__ import annotations
 import sys
 import time
 import typing as t
+from contextlib import nullcontext
 
 from .errors import HostNetError, MissingLibrary, NotConverged
 from .field import argument_spec, clean
-from .resource import Resource
+from .resource import Procedure, Resource
+from .transaction import part
 
 if t.TYPE_CHECKING:
     from .field import State
@@ -93,7 +95,8 @@ def run(kind: type[Kind]) -> None:
     fields = (kind.items, *kind.options) if issubclass(kind, Resource) else kind.options
     module = AnsibleModule(argument_spec=argument_spec(fields), supports_check_mode=True)
     try:
-        result = _result(kind, module.params, check=module.check_mode)
+        with part() if issubclass(kind, Resource) and not module.check_mode else nullcontext():
+            result = _result(kind, module.params, check=module.check_mode)
     except MissingLibrary as missing:
         _respawn(kind, missing)
         module.fail_json(msg=_missing(missing))
@@ -111,6 +114,8 @@ def _result(kind: type[Kind], params: State, *, check: bool) -> State:
     with kind.open({**options, **items}, writable=not check) as opened:
         if isinstance(opened, Resource):
             return converge(opened, desired, check=check)
+        if isinstance(opened, Procedure):
+            return opened.perform()
         return {"changed": False, **opened.answer()}
 
 

@@ -18,7 +18,7 @@ import typing as t
 from contextlib import suppress
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 SECONDS = 0.25  # for each file; an answer takes some microseconds
@@ -38,6 +38,37 @@ def read_all(paths: Sequence[Path], seconds: float = SECONDS) -> tuple[dict[str,
         if left:  # the next one is what it waits for
             stuck.append(str(left.pop(0)))
     return found, [*stuck, *map(str, left)]
+
+
+def call(work: Callable[[], t.Any], seconds: float) -> t.Any:
+    """What a function answers, as JSON holds it, from another process; raises TimeoutError if that takes too long."""
+    heard, told = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        _work(work, told)
+    os.close(told)
+    lines, deadline = b"", time.monotonic() + seconds
+    while not lines.endswith(b"\n"):
+        ready = select.select([heard], [], [], max(0.0, deadline - time.monotonic()))[0]
+        chunk = os.read(heard, 65536) if ready else b""
+        if not chunk:
+            break
+        lines += chunk
+    os.close(heard)
+    os.kill(worker, signal.SIGKILL)
+    _reap(worker)
+    if not lines.endswith(b"\n"):
+        raise TimeoutError
+    return json.loads(lines)
+
+
+def _work(work: Callable[[], t.Any], told: int) -> t.NoReturn:
+    try:
+        close_all_but(told)
+        with open(told, "wb") as file:
+            file.write(json.dumps(work()).encode() + b"\n")
+    finally:
+        os._exit(0)
 
 
 def write(path: Path, text: str, seconds: float) -> int | None:

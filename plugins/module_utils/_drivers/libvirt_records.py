@@ -7,12 +7,17 @@ This file is private to the collection.
 
 from __future__ import annotations
 
+import os
+import shutil
 import typing as t
 from pathlib import Path
 from xml.etree import ElementTree
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_DEFINITIONS = "etc/libvirt/qemu/networks"
 
 
 def guest_links(root: str = "/") -> dict[str, str]:
@@ -52,7 +57,7 @@ def _documents(*directories: Path) -> Iterator[tuple[str, ElementTree.Element]]:
 def users(root: str = "/") -> dict[str, list[str]]:
     """By link or PCI address, which libvirt networks and running guests use it, for a person to read."""
     found = {used: [f"guest {name}" for name in names] for used, names in guest_devices(root).items()}
-    networks = dict(_documents(Path(root, "etc/libvirt/qemu/networks"), Path(root, "run/libvirt/network")))
+    networks = dict(_documents(Path(root, _DEFINITIONS), Path(root, "run/libvirt/network")))
     for name, document in networks.items():
         forward = next(document.iter("forward"), ElementTree.Element("forward"))
         named = [node.get("dev") for word in ("interface", "pf") for node in forward.findall(word)]
@@ -86,3 +91,36 @@ def _pci(address: ElementTree.Element) -> str | None:
         return None
     domain, bus, slot, function = (int(t.cast("str", part), 0) for part in parts)
     return f"{domain:04x}:{bus:02x}:{slot:02x}.{function:x}"
+
+
+def definitions(root: str = "/") -> dict[str, dict[str, str]]:
+    """The networks that libvirt finds when it starts: each file's text, or where a link of an autostart leads."""
+    directory = Path(root, _DEFINITIONS)
+    return {
+        str(path.relative_to(directory)): {"link": os.readlink(path)}
+        if path.is_symlink()
+        else {"text": path.read_text()}
+        for path in sorted(directory.rglob("*.xml"))
+    }
+
+
+def put_back_definitions(found: dict[str, dict[str, str]], root: str = "/") -> None:
+    """Have libvirt find other networks when it starts; only while it does not run."""
+    directory = Path(root, _DEFINITIONS)
+    for path in directory.rglob("*.xml"):
+        if str(path.relative_to(directory)) not in found:
+            path.unlink()
+    for name, known in found.items():
+        path = directory / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = path.with_name(f"{path.name}.new")
+        new.unlink(missing_ok=True)
+        if "link" in known:
+            new.symlink_to(known["link"])
+        else:
+            new.write_text(known["text"])
+            if path.is_file():
+                shutil.copystat(path, new)
+            else:
+                new.chmod(0o600)
+        os.replace(new, path)

@@ -38,7 +38,12 @@ _LINK_ATTRIBUTES = {
     "namespace": "IFLA_NET_NS_FD",
 }
 _LINK_INDEXES = {"lower": "IFLA_LINK", "master": "IFLA_MASTER"}
-_DATA_PREFIXES = {"bridge": "IFLA_BR_", "macvlan": "IFLA_MACVLAN_", "macvtap": "IFLA_MACVTAP_"}
+_DATA_PREFIXES = {
+    "bridge": "IFLA_BR_",
+    "macvlan": "IFLA_MACVLAN_",
+    "macvtap": "IFLA_MACVTAP_",
+    "vlan": "IFLA_VLAN_",
+}
 _BOOKKEEPING = ("header", "attrs", "event", "value", "target")  # keys of pyroute2's own
 
 
@@ -218,7 +223,7 @@ def _hop_by_hop(entry: Message) -> list[Message]:
 
 def _clean_rule(entry: Message) -> list[Message]:
     entry["flags"] &= _FIB_RULE_INVERT
-    return [entry] if {"FRA_IIFNAME", "FRA_OIFNAME"} & entry["attrs"].keys() else []
+    return [entry]
 
 
 def _clean_neighbour(entry: Message) -> list[Message]:

@@ -31,20 +31,24 @@ def pack(path: Path, entry: str) -> None:
 
     All of this collection that has been imported goes in; the same sources leave the file as it is.
     """
-    content = _content(entry)
     try:
-        if path.exists() and path.read_bytes() == content:
-            return
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(path, content)
+        if not is_packed(path, entry):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_whole(path, _content(entry))
     except OSError as error:
         raise HostNetError(f"Cannot write {path}: {error.strerror}; nothing was changed") from error
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def is_packed(path: Path, entry: str) -> bool:
+    """Whether a file is what pack() would write."""
+    return path.exists() and path.read_bytes() == _content(entry)
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Replace a file so that after a power cut it is the old one or the new one."""
     new = path.with_name(f"{path.name}.new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.fchmod(descriptor, mode)
     with open(descriptor, "wb") as file:
         file.write(content)
         file.flush()

@@ -30,10 +30,11 @@ _ORDER = ("address", "neighbour", "route", "rule")
 
 def on_link(entries: Iterable[State], link: str) -> list[State]:
     """The entries that name a link."""
-    return [entry for entry in entries if link in _names(entry)]
+    return [entry for entry in entries if link in names(entry)]
 
 
-def _names(entry: State) -> set[str]:
+def names(entry: State) -> set[str]:
+    """The links that an entry is about."""
     attrs = entry["attrs"]
     hops = [hop["oif"] for hop in attrs.get("RTA_MULTIPATH", ())]
     return {entry.get("link"), *hops, *(attrs.get(word) for word in _LINK_WORDS)} - {None}
@@ -127,7 +128,12 @@ def told(entry: State) -> str:
 def is_own(entry: State) -> bool:
     """Whether somebody gave this to the host: no link-local address, and no neighbour that it came to know."""
     by_kernel = entry["what"] == "address" and entry["scope"] == _LINK and entry["family"] == socket.AF_INET6
-    return not by_kernel and entry.get("state") != NUD_STALE
+    return not (by_kernel or is_learned(entry))
+
+
+def is_learned(entry: State) -> bool:
+    """Whether it is a neighbour that the host came to know by itself."""
+    return bool(entry.get("state") == NUD_STALE)
 
 
 def is_leased(entry: State) -> bool:

@@ -84,6 +84,15 @@ class LibvirtNetworks(Resource):
                 )
         return requested
 
+    @property
+    def documents(self) -> dict[str, str]:
+        """Each network's document as it was when this was first told of it."""
+        return dict(self._documents)
+
+    def remember(self, documents: dict[str, str]) -> None:
+        """Have the way back lead to documents that were read earlier, whatever is in them."""
+        self._documents.update(documents)
+
     def read(self) -> State:
         found = self._libvirt.networks()
         for name, network in found.items():
