@@ -6,7 +6,7 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._core import modes
-from ..plugin_utils import functions, guests, inventory, uplinks
+from ..plugin_utils import functions, guests, inventory, outcomes, uplinks
 
 HEAD = ("host", "network", "mode", *modes.DIRECTIONS.values())
 LEGEND = "promised/measured; relay: as far as the switch reflects; ?: not measured; !: the promise does not hold"
@@ -50,15 +50,20 @@ class FilterModule:
         return {
             "absent": absent,
             "bridges": uplinks.bridges,
+            "confirm_problems": outcomes.confirm_problems,
+            "drift": outcomes.drift,
             "guest_interfaces": guests.as_domains,
             "guest_problems": guests.problems,
             "host_links": uplinks.host_links,
             "inventory_problems": inventory.problems,
             "libvirt_networks": libvirt_networks,
             "measurable": measurable,
+            "outcome_table": outcomes.outcome_table,
+            "outcomes": outcomes.outcomes,
             "pending_bridges": uplinks.pending,
             "reachability_table": reachability_table,
             "pending_functions": functions.pending,
+            "restored": outcomes.restored,
             "relayed_uplinks": uplinks.relayed,
             "sriov_functions": functions.functions,
             "whole_devices": functions.for_guests_whole,

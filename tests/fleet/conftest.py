@@ -64,7 +64,7 @@ class Fleet:
             "RESULTS": str(results),
         }
         done = subprocess.run(
-            [*command, "-e", "hostnet_hosts=wanted", *arguments],
+            [*command, "-e", "hostnet_hosts=wanted", "-e", "hostnet_serial=100%", *arguments],
             capture_output=True,
             text=True,
             env=environment,
