@@ -6,6 +6,8 @@ This file is private to the collection.
 
 from __future__ import annotations
 
+import difflib
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -93,3 +95,61 @@ def clean(fields: Iterable[Field], values: t.Mapping[str, t.Any], where: str = "
         if value is not None:
             cleaned[field.name] = field.clean(value, f"{where}{dot}{field.name}")
     return cleaned
+
+
+def checked(fields: Iterable[Field], values: t.Any, where: str) -> State:
+    """The canonical state of values that nobody has checked yet, as those of a file; `where` leads the path in errors.
+
+    Ansible does the same for options that it knows.
+    """
+    fields = tuple(fields)
+    return clean(fields, _mapping(fields, values, where), where)
+
+
+def _mapping(fields: tuple[Field, ...], values: t.Any, where: str) -> State:
+    if not isinstance(values, dict):
+        raise HostNetError(f"{where} is {values!r}; write a mapping of its options")
+    known = {field.name: field for field in fields}
+    for name in values:
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, n=1)
+            meant = f"did you mean {close[0]}?" if close else f"it has {', '.join(known)}"
+            raise HostNetError(f"{where} has no option {name}; {meant}")
+    given = {name: value for name, value in values.items() if value is not None}
+    for field in fields:
+        if field.required and field.name not in given:
+            raise HostNetError(f"{where}: {field.name} is missing")
+    return {name: _typed(known[name], value, f"{where}.{name}") for name, value in given.items()}
+
+
+def _typed(field: Field, value: t.Any, where: str) -> t.Any:
+    if field.type == "list":
+        if not isinstance(value, list):
+            raise HostNetError(f"{where} is {value!r}; write a list")
+        inner = enumerate(value)
+        if field.fields:
+            return [_mapping(field.fields, item, f"{where}[{number}]") for number, item in inner]
+        return [_plain(field.elements, item, f"{where}[{number}]") for number, item in inner]
+    if field.type == "dict":
+        return _mapping(field.fields, value, where)
+    value = _plain(field.type, value, where)
+    if field.choices and value not in field.choices:
+        raise HostNetError(f"{where} is {value!r}; write one of {', '.join(field.choices)}")
+    return value
+
+
+_BOOLS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+_NUMBERS: dict[str, tuple[type, str]] = {"int": (int, r"-?\d+"), "float": (float, r"-?\d+(\.\d*)?")}
+
+
+def _plain(kind: str, value: t.Any, where: str) -> t.Any:
+    """A value of a plain type, which a template may have made a text of."""
+    told = str(value).strip().lower()
+    if kind == "bool" and told in _BOOLS:
+        return _BOOLS[told]
+    if kind in _NUMBERS and not isinstance(value, bool) and re.fullmatch(_NUMBERS[kind][1], told):
+        return _NUMBERS[kind][0](value)
+    if kind == "str" and isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        return str(value)
+    named = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}[kind]
+    raise HostNetError(f"{where} is {value!r}; write {named}")
