@@ -88,11 +88,23 @@ class Networkd:
             until(lambda: self.keeps(uplink["bridge"]) and self._is_configured(uplink["bridge"]), _SECONDS)  # noqa: B023
 
     def release(self, uplinks: list[Facts]) -> None:
-        """Have it go back to the user's own files, after ours have gone."""
+        """Have it go back to the user's own files, after ours have gone; it leaves bridges where they are."""
+        if all(self.has_back(uplink["name"]) for uplink in uplinks):
+            return
+        if any(self._sysfs.master(uplink["name"]) for uplink in uplinks):
+            self._reload()
+        else:
+            self._restart()
+
+    def has_back(self, link: str) -> bool:
+        """Whether it keeps a link as it does without us."""
+        state = self._state(link)
+        named = Path(state.get("NETWORK_FILE", "")).name
+        return not named.startswith(OURS) and state.get("ADMIN_STATE") in ("configured", "unmanaged")
+
+    def insist(self, uplink: Facts) -> None:
+        """Have it take a link back that it has not taken."""
         self._restart()
-        for uplink in uplinks:
-            name = uplink["name"]
-            until(lambda: not Path(self._state(name).get("NETWORK_FILE", "")).name.startswith(OURS), _SECONDS)  # noqa: B023
 
     def reload(self) -> None:
         """Have it look at files that are about no bridge."""

@@ -22,6 +22,7 @@ UNIT = "NetworkManager.service"
 OURS = "kvm.hostnet-"
 _KEYFILE = ".nmconnection"
 _CONNECTED = "100"  # NM_DEVICE_STATE_ACTIVATED
+_EXTERNAL = r"^external=true$"  # what it says of links that somebody else has configured
 _SECONDS = 30.0
 _ASSUMING_SECONDS = 8.0
 
@@ -54,7 +55,9 @@ class NetworkManager:
                 f"a keyfile first: nmcli connection migrate {uuid}"
             )
         text = self.text(path)
-        return None if text is None else {"path": path, "text": text}
+        if text is None or re.search(_EXTERNAL, text, re.MULTILINE):
+            return None
+        return {"path": path, "text": text}
 
     def text(self, path: str) -> str | None:
         try:
@@ -114,20 +117,32 @@ class NetworkManager:
             )
 
     def release(self, uplinks: list[Facts]) -> None:
-        """Have it go back to the user's own profiles, after ours have gone."""
-        own = {uplink["name"]: _uuid_in(uplink["profile"]["text"]) for uplink in uplinks if uplink.get("profile")}
-        self._assume({name: uuid for name, uuid in own.items() if uuid})
-        for name, uuid in own.items():
-            if not until(lambda: self._is_connected(name), _ASSUMING_SECONDS) and uuid:  # noqa: B023
-                command("nmcli", "--wait", "20", "connection", "up", uuid, "ifname", name, seconds=40)
+        """Have it go back to the user's own profiles, after ours have gone.
+
+        A profile that has gone, it takes down, with the bridge if it has made that.
+        """
+        if all(self.has_back(uplink["name"]) for uplink in uplinks):
+            return
+        if any(self._sysfs.master(uplink["name"]) for uplink in uplinks):
+            demand("make NetworkManager read its profiles", command("nmcli", "connection", "reload"))
+        else:
+            own = {uplink["name"]: _uuid_in(uplink["profile"]["text"]) for uplink in uplinks}
+            self._assume({name: uuid for name, uuid in own.items() if uuid})
+
+    def has_back(self, link: str) -> bool:
+        """Whether it keeps a link as it does without us."""
+        uuid = self._state(link).get("connection-uuid", "")
+        path = self._paths().get(uuid, "")
+        return bool(path) and not Path(path).name.startswith(OURS) and self._is_connected(link)
+
+    def insist(self, uplink: Facts) -> None:
+        """Have it take a link back that it has not taken."""
+        uuid = _uuid_in(uplink["profile"]["text"])
+        if uuid:
+            command("nmcli", "--wait", "20", "connection", "up", uuid, "ifname", uplink["name"], seconds=40)
 
     def reload(self) -> None:
         """There is nothing to read about links that are no bridges."""
-
-    def quiet(self, links: list[str]) -> None:
-        """Have it leave links as they are, and not touch them until adopt() or release()."""
-        for link in links:
-            command("nmcli", "device", "set", link, "managed", "no")
 
     def _assume(self, profiles: dict[str, str]) -> None:
         """Start it anew with notes that say which profile each link has had."""

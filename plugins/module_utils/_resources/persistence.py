@@ -161,6 +161,20 @@ class Persistence(Resource):
         found += self._uplinks.problems(self._whole(goal)["uplinks"])
         if found:
             raise HostNetError("Nothing was changed. " + ". ".join(found) + ".")
+        self._validate_bridges(desired, current, goal)
+
+    def _validate_bridges(self, desired: State, current: State, goal: State) -> None:
+        """What a manager is to make or take down, the module bridges would have refused for its own reasons."""
+        known = current["adopted"]
+        made = [item for name, item in goal["bridges"].items() if name in goal["adopted"].keys() - known.keys()]
+        gone = [
+            {"name": told["bridge"], "state": "absent", "uplink": name}
+            for name, told in current["uplinks"].items()
+            if told["kept_by"] and told["bridge"] not in goal["adopted"] and self._uplinks.is_port(name, told["bridge"])
+        ]
+        leaving = [name for name, item in desired["macvtap_links"].items() if item["state"] == "absent"]
+        if made or gone:
+            persistence_boot.converged(Bridges, [*made, *gone], check=True, pending_links=leaving)
 
     @staticmethod
     def plan(goal: State, current: State) -> list[Step]:
@@ -216,7 +230,7 @@ class Persistence(Resource):
         for word, kind in persistence_boot.kinds().items():
             items = persistence_boot.items_of(word, state)
             try:
-                result = persistence_boot.converged(word, kind, items, check=True) if items else {"steps": []}
+                result = persistence_boot.converged(kind, items, check=True) if items else {"steps": []}
                 drift += [f"{word}: {step}" for step in result["steps"]]
             except HostNetError as error:
                 drift.append(f"{word}: {error}")

@@ -82,7 +82,7 @@ def _make(name: str, kind: type[Resource], state: State, deadline: float) -> Ite
         if uplink["bridge"] not in missing and uplink["own"] and uplink["kept_by"]:
             own(uplink)
     if items:
-        converged(name, kind, items)
+        converged(kind, items)
 
 
 def own(uplink: State) -> None:
@@ -102,11 +102,11 @@ def items_of(name: str, state: State) -> list[State]:
     return [{**found.get(item["name"], {}), **item} for item in state[name]]
 
 
-def converged(name: str, kind: type[Resource], items: list[State], *, check: bool = False) -> State:
+def converged(kind: type[Resource], items: list[State], *, check: bool = False, **options: t.Any) -> State:
     """The result of converging the stored items of a kind."""
     option = kind.items.name
     desired = kind.request({option: items})
-    with kind.open({**clean(kind.options, {}), option: desired}, writable=not check) as opened:
+    with kind.open({**clean(kind.options, options), option: desired}, writable=not check) as opened:
         return converge(opened, desired, check=check)
 
 
@@ -149,12 +149,12 @@ def _names() -> set[str]:
 def _unmade(state: State) -> dict[str, str]:
     """The bridges that their managers have not made yet."""
     sysfs, managers = Sysfs(), run_files.keepers()
-    return {
-        uplink["bridge"]: f"{uplink['kept_by']} has not made it; see journalctl -u {uplink['kept_by']}"
-        for uplink in state["uplinks"]
-        if uplink["kept_by"]
-        and not (
-            sysfs.master(uplink["name"]) == ("bridge", uplink["bridge"])
-            and managers[uplink["kept_by"]].keeps(uplink["bridge"])
-        )
-    }
+    missing = {}
+    for uplink in state["uplinks"]:
+        by, bridge = uplink["kept_by"], uplink["bridge"]
+        is_port = sysfs.master(uplink["name"]) == ("bridge", bridge)
+        if uplink.get("theirs") and not is_port:
+            missing[bridge] = "the network manager that has it in its own files has not made it"
+        elif by and not (is_port and managers[by].keeps(bridge)):
+            missing[bridge] = f"{by} has not made it; see journalctl -u {by}"
+    return missing

@@ -62,7 +62,7 @@ def files(state: State) -> dict[str, str]:
     found: dict[str, str] = {}
     for uplink in state["uplinks"]:
         found.update(of_uplink(uplink, state["bridges"]))
-    kept = {uplink["bridge"] for uplink in state["uplinks"] if uplink["kept_by"]}
+    kept = {uplink["bridge"] for uplink in state["uplinks"] if uplink["kept_by"] or uplink.get("theirs")}
     own = [item["name"] for item in state["bridges"] if item["name"] not in kept and "hwmode" not in item]
     found.update(persistence_networkd.unmanaged([*own, *(item["name"] for item in state["macvtap_links"])]))
     matches = [line for item in state["sriov_functions"] for line in _matches(item["name"])]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 import typing as t
+from contextlib import suppress
 
 from .._core.errors import HostNetError
 from .._drivers.boot import until
-from .._drivers.memory import Memory
+from .._drivers.messages import LinkError
 from .._drivers.networkd import NAME as NETWORKD
 from .._drivers.nmcli import NAME as NETWORK_MANAGER
 from .._drivers.system import System
@@ -26,6 +27,8 @@ if t.TYPE_CHECKING:
     from .persistence_files import Keeper
 
 _SECONDS = 30.0
+_PATIENCE = 8.0  # for a manager to do by itself what it was told
+_NOBODY: dict[str, t.Any] = {"kept_by": "", "profile": {"path": "", "text": ""}}
 _PROFILES = {NETWORKD: persistence_networkd.profile_of, NETWORK_MANAGER: persistence_nm.profile_of}
 
 
@@ -36,7 +39,6 @@ class Uplinks:
         self._netlink = netlink
         self._keepers = keepers
         self._problems: dict[str, str] = {}  #: by uplink
-        self._notes = Memory("uplinks")
 
     def entry(self, item: State, known: State | None) -> State:
         """What is kept of the uplink of a bridge; what is known stays, but for a profile that the user has edited."""
@@ -60,15 +62,15 @@ class Uplinks:
         self._problems.pop(name, None)
         for manager, keeper in self._keepers.items():
             try:
-                profile = keeper.profile(name) if keeper.runs() else None
+                running = keeper.runs()
+                if running and keeper.profile(bridge):  # the user has made the bridge, where it will come back from
+                    return {**_NOBODY, "theirs": True}
+                profile = keeper.profile(name) if running else None
             except HostNetError as error:
                 self._problems[name] = str(error)
                 continue
             if profile:
                 return {"kept_by": manager, "profile": profile, "dhcp": keeper.identity(name)}
-        note = self._notes.recall(name)
-        if note and note.get("kept_by") in self._keepers:
-            return {word: note.get(word, {}) for word in ("kept_by", "profile", "dhcp")}
         return self._by_nobody(name, bridge)
 
     def _by_nobody(self, name: str, bridge: str) -> State:
@@ -76,12 +78,11 @@ class Uplinks:
         here = [entry for link in (bridge, name) for entry in layer3.on_link(entries, link)]
         found = persistence_live.live(here)
         running = next((manager for manager, keeper in self._keepers.items() if keeper.runs()), "")
-        nobody = {"kept_by": "", "profile": {"path": "", "text": ""}}
         if not found:  # the boot unit makes the bridge, and no manager has to
-            return nobody
+            return _NOBODY
         if not running or found.unsaid or found.leased:
             self._problems.setdefault(name, self._unkept(name, bridge, found, running))
-            return nobody
+            return _NOBODY
         text = _PROFILES[running](found.addresses, found.routes)
         return {"kept_by": running, "profile": {"path": "", "text": text}}
 
@@ -106,6 +107,10 @@ class Uplinks:
             f"{name} has {', '.join(found.unsaid)}, which a file of {running} cannot be made of; let {running} keep "
             f"{name}, or {out}"
         )
+
+    def is_port(self, name: str, bridge: str) -> bool:
+        """Whether a link is a port of a bridge now."""
+        return bool(self._netlink.links().get(name, {}).get("master") == bridge)
 
     def problems(self, entries: list[State]) -> Iterator[str]:
         """Why uplinks cannot be kept, a sentence each."""
@@ -146,9 +151,37 @@ class Uplinks:
             raise HostNetError(f"{told}, after {manager} was told to keep it; see journalctl -u {manager}")
 
     def release(self, entries: list[State]) -> None:
-        """Have managers go back to what they kept before."""
-        for manager, group in itertools.groupby(sorted(entries, key=_manager), key=_manager):
-            self._keepers[manager].release(list(group))
+        """Have managers keep what they kept before, and see that nothing is lost by it."""
+        before = {entry["name"]: self._lasting(entry["name"], entry["bridge"]) for entry in entries}
+        for manager, listed in itertools.groupby(sorted(entries, key=_manager), key=_manager):
+            group = list(listed)
+            self._keepers[manager].release(group)
+            self._drop(group)
+            for entry in group:
+                self._take_back(self._keepers[manager], entry, before[entry["name"]])
+
+    def _drop(self, entries: list[State]) -> None:
+        """Delete what managers leave of the bridges that would not be there without us."""
+        links = self._netlink.links()
+        for entry in entries:
+            ports = [name for name, link in links.items() if link["master"] == entry["bridge"]]
+            if entry["own"] and entry["bridge"] in links and not {*ports} - {entry["name"]}:
+                with suppress(LinkError):  # its manager was faster
+                    self._netlink.delete_links([entry["bridge"]])
+
+    def _take_back(self, keeper: Keeper, entry: State, addresses: set[str]) -> None:
+        name = entry["name"]
+
+        def is_back() -> bool:
+            return keeper.has_back(name) and not addresses - self._lasting(name)
+
+        if not until(is_back, _PATIENCE):
+            keeper.insist(entry)
+        if not until(is_back, _SECONDS):
+            lost = ", ".join(sorted(addresses - self._lasting(name))) or "nothing"
+            raise HostNetError(
+                f"{keeper.name} has not taken {name} back, which misses {lost}; see journalctl -u {keeper.name}"
+            )
 
 
 def _manager(entry: State) -> str:
