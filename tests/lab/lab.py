@@ -6,13 +6,14 @@
     lab.py down                          remove every trace
     lab.py hairpin HOST on|off           let the switch reflect frames at the host's port, or not
     lab.py exec HOST CMD...              run a command on a lab host (or on "switch" or "lan")
-    lab.py reboot HOST                   shut down a host that systemd boots, and boot it with what is on its disk
+    lab.py reboot HOST                   shut down a host, not one of kvm1..kvmN, and boot it with what is on its disk
     lab.py cut HOST                      the same, but end all of its processes at once, as when its power fails
     lab.py status                        what is running
 
 The lab directory is $LAB_DIR, or .lab in the current directory.  Labs of different directories do not meet.
 With $LAB_ROOT, a directory that holds a distribution (see debian13.sh), the hosts are of that distribution.
 kvmsriov is a virtual machine with two SR-IOV NICs (see sriov.sh), without KVM, and so about twenty times slower.
+It has no systemd, but runs at its boot what units kvm-hostnet*.service that are enabled would, before libvirtd.
 systemd boots kvmnetworkd and kvmnm (see systemd_host.py), the one's network by systemd-networkd, the other's by
 NetworkManager.  Their namespaces, and so all that is not in files, are others after a reboot; their MACs are the same.
 """
@@ -32,6 +33,7 @@ import sys
 import time
 from pathlib import Path
 
+from sriov_host import SRIOV, SRIOV_PORTS, SriovHost
 from systemd_host import KINDS, SystemdHost, run
 
 HERE = Path(__file__).resolve().parent
@@ -41,14 +43,11 @@ SPARES = ("up1", "up2")  # NICs on the same switch that the host has no address 
 LAN = ipaddress.ip_interface("10.88.0.254/16")  # the peer on the LAN
 FIRST_HOST = ipaddress.ip_address("10.88.1.0")  # kvm1 is 10.88.1.1
 START_SECONDS = 60
-SRIOV = "kvmsriov"
 ADDRESSES = {
     SRIOV: ipaddress.ip_address("10.88.2.1"),
     "kvmnetworkd": ipaddress.ip_address("10.88.3.1"),
     "kvmnm": ipaddress.ip_address("10.88.3.2"),
 }
-SRIOV_PORTS = {"": "52:54:00:88:02:01", "-pf0": "52:54:00:88:02:10", "-pf1": "52:54:00:88:02:11"}  # MAC addresses
-SRIOV_START_SECONDS = 600
 
 INVENTORY = """\
 # Written by the lab; an ordinary inventory.  Each host is reached by ssh through its uplink {uplink}.
@@ -68,15 +67,6 @@ all:
       hosts:
 {hosts}
 """
-
-
-def _qemu(root: Path) -> list[str]:
-    """The command line of the QEMU of another distribution, by its own loader and with its own libraries."""
-    libraries = root / "usr/lib/x86_64-linux-gnu"
-    loader = [str(root / "lib64/ld-linux-x86-64.so.2"), "--library-path", str(libraries)]
-    firmware = ["-L", str(root / "usr/share/qemu"), "-L", str(root / "usr/share/seabios")]
-    modules = f"QEMU_MODULE_DIR={libraries / 'qemu'}"
-    return ["env", modules, *loader, str(root / "usr/bin/qemu-system-x86_64"), *firmware]
 
 
 def address(name: str) -> ipaddress.IPv4Address:
@@ -122,7 +112,9 @@ class Lab:
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "hostnet lab", "-f", str(self.dir / key))
         self._wire([*names, *booted])
         if sriov:
-            self._boot_sriov()
+            self._connect_sriov()
+            self._sriov_host().install()
+            self._sriov_host().boot()
         for name in booted:
             self._systemd_host(name).install(f"{address(name)}/{LAN.network.prefixlen}", str(LAN.ip))
             self._systemd_host(name).boot()
@@ -133,7 +125,7 @@ class Lab:
         for name in booted:
             self._wait_for_systemd(name)
         if sriov:
-            self._wait(self.dir / "sriov", SRIOV_START_SECONDS)
+            self._sriov_host().wait()
         self._write_inventory([*names, *booted, *([SRIOV] if sriov else [])])
 
     def _wire(self, names: list[str]) -> None:
@@ -187,44 +179,14 @@ class Lab:
         with open(home / "log", "w") as log:
             subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
-    def _boot_sriov(self) -> None:
-        """A machine whose NICs are three more ports of the switch."""
-        home, made = self.dir / "sriov", PROJECT / ".cache/sriov"
-        home.mkdir(parents=True)
-        for suffix in SRIOV_PORTS:
-            port = SRIOV + suffix
+    def _connect_sriov(self) -> None:
+        for port in (SRIOV + suffix for suffix in SRIOV_PORTS):
             self._batch("switch")(
                 f"tuntap add {port} mode tap", f"link set {port} master sw0", f"link set {port} up promisc on"
             )
-        nics = [
-            (f"tap,id=port{number},ifname={SRIOV}{suffix},script=no,downscript=no", mac)
-            for number, (suffix, mac) in enumerate(SRIOV_PORTS.items())
-        ]
-        kernel = f"console=ttyS0 quiet intel_iommu=on iommu=pt tsc=unstable mitigations=off sriov_lab={self.dir} sriov_project={PROJECT}"
-        command = ["ip", "netns", "exec", self.namespace("switch"), *_qemu(PROJECT / ".cache/debian13")]
-        command += ["-nodefaults", "-display", "none", "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512"]
-        command += ["-cpu", "Westmere", "-smp", "1", "-m", "2048", "-device", "intel-iommu,intremap=on"]
-        command += ["-kernel", str(made / "vmlinuz"), "-initrd", str(made / "initrd.gz")]
-        command += ["-append", f"{kernel} sriov_address={address(SRIOV)}/{LAN.network.prefixlen}"]
-        command += ["-drive", f"if=virtio,file={made / 'disk'},format=raw,snapshot=on,cache=unsafe"]
-        command += [
-            "-device",
-            "virtio-rng-pci",
-            "-chardev",
-            f"file,id=log,path={home / 'log'}",
-            "-serial",
-            "chardev:log",
-        ]
-        for tag, path in (("lab", self.dir), ("project", PROJECT)):
-            command += ["-virtfs", f"local,path={path},mount_tag={tag},security_model=none,multidevs=remap"]
-        for number, (netdev, mac) in enumerate(nics):
-            command += ["-netdev", netdev]
-            if number:
-                command += ["-device", f"pcie-root-port,id=slot{number},chassis={number},addr={0x10 + number:x}"]
-            device = f"igb,bus=slot{number}" if number else "virtio-net-pci"
-            command += ["-device", f"{device},netdev=port{number},mac={mac},romfile="]
-        with open(home / "qemu.log", "w") as log:
-            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+    def _sriov_host(self) -> SriovHost:
+        return SriovHost(self.dir, self.namespace("switch"), f"{address(SRIOV)}/{LAN.network.prefixlen}")
 
     def _systemd_host(self, name: str) -> SystemdHost:
         return SystemdHost(name, self.namespace(name), self.dir / "hosts" / name, self.sockets / name)
@@ -239,14 +201,28 @@ class Lab:
         self._systemd_host(name).wait(answers)
 
     def reboot(self, name: str, *, orderly: bool) -> None:
-        """Boot a host again in a fresh namespace; the switch's ports to it keep their hairpin setting."""
-        if name not in KINDS or name not in self.hosts():
-            raise SystemExit(f"lab: {name} cannot be rebooted; these can, where they run: {', '.join(KINDS)}")
-        host = self._systemd_host(name)
+        if name not in self.running() or name not in (*KINDS, SRIOV):
+            raise SystemExit(f"lab: {name} cannot be rebooted; these can, where they run: {', '.join((*KINDS, SRIOV))}")
+        if name == SRIOV:
+            if orderly:
+                run(*self._ssh(SRIOV, "sync"))
+            self._end_and_boot(self._sriov_host(), orderly=orderly)
+            self._sriov_host().wait()
+        else:
+            self._end_and_boot(self._systemd_host(name), orderly=orderly)
+            self._wait_for_systemd(name)
+
+    def _end_and_boot(self, host: SriovHost | SystemdHost, *, orderly: bool) -> None:
         if orderly:
             host.power_off()
         else:
             host.cut()
+        if isinstance(host, SystemdHost):
+            self._reconnect(host.name)
+        host.boot()
+
+    def _reconnect(self, name: str) -> None:
+        """Give a host a fresh namespace; the switch's ports to it keep their hairpin setting."""
         listed = json.loads(run("bridge", "-n", self.namespace("switch"), "-j", "-d", "link"))
         ports = {port["ifname"]: port["hairpin"] for port in listed if port["ifname"] in cables(name).values()}
         self._batch("switch")(*(f"link del {port}" for port in ports))  # a namespace takes its time to let go of them
@@ -255,8 +231,6 @@ class Lab:
         self._connect(name)
         for port in (port for port, on in ports.items() if on):
             self._set_hairpin(port, "on")
-        host.boot()
-        self._wait_for_systemd(name)
 
     def _set_hairpin(self, port: str, state: str) -> None:
         run("bridge", "-n", self.namespace("switch"), "link", "set", "dev", port, "hairpin", state)
@@ -332,15 +306,17 @@ class Lab:
         if name in ("switch", "lan"):
             return ["ip", "netns", "exec", self.namespace(name), *command]
         if name == SRIOV:
-            line = f"cd {shlex.quote(os.getcwd())} && exec {shlex.join(command)}"
-            proxy = f"ProxyCommand=nsenter --net=/run/netns/{self.namespace('lan')} nc %h %p"
-            options = ["UserKnownHostsFile=/dev/null", "StrictHostKeyChecking=no", "LogLevel=ERROR", proxy]
-            flags = ["-i", str(self.dir / "id_ed25519"), *(word for option in options for word in ("-o", option))]
-            return ["ssh", "-F", "/dev/null", *flags, f"root@{address(SRIOV)}", line]
+            return self._ssh(name, f"cd {shlex.quote(os.getcwd())} && exec {shlex.join(command)}")
         pid = self._init(name)
         if pid is None:
             raise SystemExit(f"lab: there is no host {name}; running: {', '.join(self.running()) or 'none'}")
         return ["nsenter", "-t", str(pid), "-a", "-r", "--", "env", "-C", os.getcwd(), *command]
+
+    def _ssh(self, name: str, line: str) -> list[str]:
+        proxy = f"ProxyCommand=nsenter --net=/run/netns/{self.namespace('lan')} nc %h %p"
+        options = ["UserKnownHostsFile=/dev/null", "StrictHostKeyChecking=no", "LogLevel=ERROR", proxy]
+        flags = ["-i", str(self.dir / "id_ed25519"), *(word for option in options for word in ("-o", option))]
+        return ["ssh", "-F", "/dev/null", *flags, f"root@{address(name)}", line]
 
 
 def main() -> None:

@@ -37,6 +37,12 @@ getent passwd libvirt-qemu >/dev/null || echo 'libvirt-qemu:x:64055:64055::/var/
 printf '%s\n' 'user = "root"' 'group = "root"' 'security_driver = "none"' 'stdio_handler = "file"' \
     'cgroup_controllers = []' 'namespaces = []' 'remember_owner = 0' >/etc/libvirt/qemu.conf
 printf '%s\n' 'auth_unix_rw = "none"' 'log_outputs = "3:file:/run/libvirtd.log"' >/etc/libvirt/libvirtd.conf
+# what systemd would do at the boot of a host that has it; it knows neither what these lines are prefixed by nor specifiers
+for unit in $(ls /etc/systemd/system/*.wants/kvm-hostnet*.service 2>/dev/null | sed 's:.*/::' | sort -u); do
+    sed -n 's/^ExecStart=[-@:+!]*//p' "/etc/systemd/system/$unit" | while read -r line; do
+        timeout 300 bash -c "$line" </dev/null >>/run/units.log 2>&1 || echo "$unit: $line: $?" >>/run/units.log
+    done
+done
 /usr/sbin/libvirtd -d -f /etc/libvirt/libvirtd.conf -p /run/libvirtd.pid
 until [ -S /run/libvirt/libvirt-sock-ro ]; do sleep 0.1; done
 touch "$sriov_lab/sriov/ready"

@@ -65,7 +65,7 @@ kmod depmod -b disk "$version"
 rm disk/lib
 # in a mount namespace of its own, so that the overlay goes with it
 unshare --mount sh -c 'mkdir upper work whole && mount -t overlay disk -o "lowerdir=$1,upperdir=disk,workdir=work" whole &&
-    mke2fs -q -t ext4 -O ^has_journal -m 0 -d whole "$2/disk" 3G' sh "$root" "$made"
+    mke2fs -q -t ext4 -m 0 -d whole "$2/disk" 3G' sh "$root" "$made"
 echo "$recipe" >"$made/recipe"
 rm -rf --one-file-system "$1"
 mv "$made" "$1"
