@@ -199,7 +199,7 @@ class Persistence(Resource):
         ]
         if due:
             steps.append(Step("adopt", ", ".join(told["bridge"] for told in due), due))
-        elif touched and not given:
+        if touched - {path for told in [*due, *given] for path in told["files"]}:
             steps.append(Step("tell", "network managers"))
         return [*steps, *_keeping(goal, current)]
 
@@ -213,6 +213,7 @@ class Persistence(Resource):
             "adopt": lambda step: self._uplinks.adopt([self._kept[told["content"]] for told in step.state]),
             "tell": lambda _step: self._tell(),
             "keep": self._keep,
+            "drop": self._keep,
         }
         verbs[step.verb](step)
 
@@ -245,4 +246,5 @@ def _keeping(goal: State, current: State) -> list[Step]:
     words = (*ITEMS, "uplinks", "at_boot", "committed")
     if all(goal[word] == current[word] for word in words):
         return []
-    return [Step("keep", _STATE if goal["committed"] else f"{_STATE}, when the transaction is confirmed", goal)]
+    verb = "keep" if any(goal[word] for word in ITEMS) else "drop"
+    return [Step(verb, _STATE if goal["committed"] else f"{_STATE}, when the transaction is confirmed", goal)]

@@ -179,9 +179,7 @@ class Uplinks:
             keeper.insist(entry)
         if not until(is_back, _SECONDS):
             lost = ", ".join(sorted(addresses - self._lasting(name))) or "nothing"
-            raise HostNetError(
-                f"{keeper.name} has not taken {name} back, which misses {lost}; see journalctl -u {keeper.name}"
-            )
+            raise HostNetError(f"{keeper.name} has not taken {name} back ({lost} is missing); see its journal")
 
 
 def _manager(entry: State) -> str:
