@@ -58,7 +58,7 @@ class Host:
         }
         done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
         assert (done.returncode != 0) == fails, done.stdout + done.stderr
-        return json.loads(done.stdout[done.stdout.index("{") :])
+        return json.loads(done.stdout[done.stdout.index("=> {") + 3 :])
 
     def converge(self, **kept):
         """As a role does: the network managers' part first, then all of it, now; twice, to see that it stays."""

@@ -3,7 +3,13 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import time
+
 import pytest
+
+from tests.systemd.conftest import LAB, LAB_PY
 
 KEPT = {
     "bridges": [
@@ -94,3 +100,43 @@ def test_the_move_may_come_first(host, silence):
     assert host.state() == before
     host.converge(bridges=NO_BRIDGE)
     assert host.state() == original
+
+
+@pytest.fixture
+def leases(host, tmp_path):
+    """A DHCP server on the LAN, and a host that asks it, besides the address that it has; yields the server's leases."""
+    file = tmp_path / "leases"
+    command = [LAB_PY, "exec", "lan", "dnsmasq", "--keep-in-foreground", "--port=0", "--interface=eth0", "--user=root"]
+    command += [
+        "--dhcp-range=10.88.200.1,10.88.200.99,255.255.0.0,1h",
+        f"--dhcp-leasefile={file}",
+        "--conf-file=/dev/null",
+    ]
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    before = host.sh(f"cat {host.profile}")
+    host.sh(f"sed -i 's/^method=manual/method=auto/; s/^Name=up0/&\\n[Network]\\nDHCP=ipv4/' {host.profile}")
+    host.reboot()
+    yield file
+    (LAB / "profile").write_text(before)
+    host.sh(f"cat {LAB}/profile > {host.profile}")
+    (LAB / "profile").unlink()
+    server.terminate()
+    server.wait()
+
+
+def test_a_lease_stays(host, leases):
+    def leased(link):
+        deadline = time.monotonic() + 20
+        while not (found := re.findall(r"10\.88\.200\.\d+", host.sh(f"ip -br addr show {link}"))):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        return found
+
+    address = leased("up0")
+    host.converge(bridges=BRIDGE)
+    assert leased("br-up0") == address
+    host.reboot()
+    assert leased("br-up0") == address
+    host.converge(bridges=NO_BRIDGE)
+    assert leased("up0") == address
+    assert len(leases.read_text().splitlines()) == 1

@@ -63,6 +63,7 @@ class Persistence(Resource):
         self._uplinks = Uplinks(netlink, self._keepers)
         self._netlink = netlink
         self._kept: dict[str, t.Any] = {}  #: by digest, what states only tell the digest of
+        self._adopting: State = {}  #: uplinks that a step has passed on, which the file may not tell of yet
 
     @classmethod
     @contextmanager
@@ -90,10 +91,11 @@ class Persistence(Resource):
         found: State = {word: {item["name"]: item for item in stored[word]} for word in ITEMS}
         found["uplinks"] = {uplink["name"]: self._told(uplink, stored["bridges"]) for uplink in stored["uplinks"]}
         found["files"] = {path: self._digest(text) for path, text in run_files.present().items()}
+        found["uplinks"] = {**self._adopting, **found["uplinks"]}
         found["adopted"] = {
-            uplink["bridge"]: uplink["kept_by"]
-            for uplink in stored["uplinks"]
-            if uplink["kept_by"] and self._keepers[uplink["kept_by"]].keeps(uplink["bridge"])
+            told["bridge"]: told["kept_by"]
+            for told in found["uplinks"].values()
+            if told["kept_by"] and self._keepers[told["kept_by"]].keeps(told["bridge"])
         }
         found["committed"] = not self._file.is_pending()
         found["at_boot"] = ("current" if self._boot.is_current(_ENTRY) else "old") if self._boot.is_there() else "none"
@@ -209,13 +211,24 @@ class Persistence(Resource):
         verbs: dict[str, t.Callable[[Step], None]] = {
             "write": lambda step: run_files.write(step.item, self._kept[step.state]),
             "remove": lambda step: run_files.remove(step.item),
-            "release": lambda step: self._uplinks.release([self._kept[told["content"]] for told in step.state]),
-            "adopt": lambda step: self._uplinks.adopt([self._kept[told["content"]] for told in step.state]),
+            "release": self._release,
+            "adopt": self._adopt,
             "tell": lambda _step: self._tell(),
             "keep": self._keep,
             "drop": self._keep,
         }
         verbs[step.verb](step)
+
+    def _adopt(self, step: Step) -> None:
+        entries = [self._kept[told["content"]] for told in step.state]
+        self._adopting.update({entry["name"]: told for entry, told in zip(entries, step.state)})
+        self._uplinks.adopt(entries)
+
+    def _release(self, step: Step) -> None:
+        entries = [self._kept[told["content"]] for told in step.state]
+        for entry in entries:
+            self._adopting.pop(entry["name"], None)
+        self._uplinks.release(entries)
 
     def _tell(self) -> None:
         for keeper in self._keepers.values():
