@@ -81,8 +81,21 @@ def _make(name: str, kind: type[Resource], state: State, deadline: float) -> Ite
     for uplink in state["uplinks"] if name == "bridges" else ():
         if uplink["bridge"] not in missing and uplink["own"] and uplink["kept_by"]:
             own(uplink)
+    if name == "macvtap_links":
+        _raise({item["lower"] for item in items if "lower" in item and item.get("up", True)})
     if items:
         converged(kind, items)
+
+
+def _raise(lowers: set[str]) -> None:
+    """Bring up what links sit on: where no manager keeps it, nobody else does."""
+    from .._drivers.netlink import connection
+
+    with connection() as netlink:
+        links = netlink.links()
+        for lower in sorted(lowers):
+            if not links[lower]["up"]:
+                netlink.set_link(lower, up=True)
 
 
 def own(uplink: State) -> None:
