@@ -192,13 +192,9 @@ class Lab:
         return SystemdHost(name, self.namespace(name), self.dir / "hosts" / name, self.sockets / name)
 
     def _wait_for_systemd(self, name: str) -> None:
-        probe = ["ip", "netns", "exec", self.namespace("lan"), "nc", "-w", "2", str(address(name)), "22"]
-
-        def answers() -> bool:
-            done = subprocess.run(probe, check=False, stdin=subprocess.DEVNULL, capture_output=True)
-            return done.stdout.startswith(b"SSH-")
-
-        self._systemd_host(name).wait(answers)
+        keyscan = ["ssh-keyscan", "-T", "2", "-t", "ed25519", str(address(name))]
+        probe = ["ip", "netns", "exec", self.namespace("lan"), *keyscan]
+        self._systemd_host(name).wait(lambda: bool(subprocess.run(probe, check=False, capture_output=True).stdout))
 
     def reboot(self, name: str, *, orderly: bool) -> None:
         if name not in self.running() or name not in (*KINDS, SRIOV):
