@@ -57,6 +57,7 @@ class FilterModule:
             "host_links": uplinks.host_links,
             "inventory_problems": inventory.problems,
             "libvirt_networks": libvirt_networks,
+            "lost_tasks": outcomes.lost_tasks,
             "measurable": measurable,
             "outcome_table": outcomes.outcome_table,
             "outcomes": outcomes.outcomes,

@@ -98,6 +98,7 @@ EXAMPLES = r"""
       - {name: br-up0, uplink: up0}
   environment:
     KVM_HOSTNET_TRANSACTION: "{{ change.id | default('') }}"
+  ignore_unreachable: true # what became of the host, the confirmation tells
 
 - name: Keep it if the host still answers
   kvm.hostnet.transaction:

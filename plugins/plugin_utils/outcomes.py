@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What became of the hosts of a run, from the results that the role has kept of its tasks.  Pure; runs on the controller.
+"""What became of the hosts of a run, from the results that the role has kept of its tasks.  Pure.
 
-This file is private to the collection.
+Runs on the controller.  This file is private to the collection.
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ def confirm_problems(confirm: t.Any) -> list[str]:
     if confirm is False or confirm in CONFIRM:
         return []
     return [f"hostnet_confirm is {confirm}; write one of {', '.join(CONFIRM)}"]
+
+
+def lost_tasks(known: Mapping[str, Result]) -> list[str]:
+    """The tasks of which nothing was heard, since the connection broke."""
+    return [name for name in _DID if known.get(name, {}).get("unreachable")]
 
 
 def restored(result: Result) -> str:

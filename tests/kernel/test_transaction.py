@@ -22,6 +22,7 @@ from ansible_collections.kvm.hostnet.plugins.module_utils._resources.snapshot im
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.transaction import Transaction
 
 from .conftest import do, host_state, sh
+from .lasting import lasting
 
 UPLINK = {"name": "br0", "uplink": "up0"}
 FILE = "/run/somebodys"
@@ -104,22 +105,7 @@ def test_whatever_was_changed_is_put_back(host, command):
         assert not plan(before, take(netlink, []))
         time.sleep(0.2)
     assert "x0" not in sh("ip link")
-    assert comparable(host_state()) == comparable(told)
-
-
-def comparable(state):
-    """A link that was made anew has another number, and other timers."""
-    import re
-
-    state = re.sub(r"^\d+: ", "", state, flags=re.MULTILINE)
-    return sorted(
-        re.sub(
-            r"(gc_timer|minmtu|bridge_id|root_id|designated|promiscuity|allmulti|addrgenmode|group_address|link-netns\w*|numtxqueues).*",
-            "",
-            line,
-        )
-        for line in state.splitlines()
-    )
+    assert lasting(host_state()) == lasting(told)
 
 
 def test_links_that_stand_on_nothing_of_the_host_are_left_alone(topology):
@@ -154,17 +140,11 @@ def test_without_a_confirmation_the_host_is_as_it_was(change, networks, tmp_path
     assert not report["left"] and report["why"] == "nobody confirmed it within 2 s"
     assert {"delete br0", "define kept", "undefine new"} <= set(report["steps"])
     assert Path(FILE).read_text() == "before" and not Path("/run/somebodys.new").exists()
-    assert without_times(host_state()) == without_times(before)
+    assert lasting(host_state()) == lasting(before)
     with pytest.raises(
         HostNetError, match=r"was not confirmed: nobody confirmed it within 2 s\. The host has put itself back"
     ):
         procedure(state="confirmed")
-
-
-def without_times(state):
-    import re
-
-    return comparable(re.sub(r"(\.xml) \d+", r"\1", state))
 
 
 def test_a_confirmation_keeps_what_was_changed(change, bridges):
@@ -185,7 +165,7 @@ def test_it_is_put_back_at_once_if_that_is_asked_for(change):
     do(Bridges, [UPLINK])
     done = procedure(state="restored")
     assert done["changed"] and done["why"] == "that was asked for" and "delete br0" in done["steps"]
-    assert comparable(host_state()) == comparable(before)
+    assert lasting(host_state()) == lasting(before)
     assert not procedure(state="restored")["changed"]
 
 
@@ -227,7 +207,7 @@ def test_a_probe_that_stops_answering_restores_at_once(change):
         match=r"was not confirmed: ping 10\.88\.0\.254 did not answer any more\. The host has put itself back",
     ):
         procedure(state="confirmed", id=wanted)
-    assert comparable(host_state()) == comparable(before)
+    assert lasting(host_state()) == lasting(before)
 
 
 PART = """

@@ -239,7 +239,9 @@ class Lab:
             time.sleep(0.02)
 
     def _write_inventory(self, names: list[str]) -> None:
-        lines = [f"        {name}: {{ansible_host: {address(name)}}}" for name in names]
+        # only a host that systemd boots can have anything come back after a reboot
+        kept = {name: "" if name in KINDS else ", hostnet_persist: false" for name in names}
+        lines = [f"        {name}: {{ansible_host: {address(name)}{kept[name]}}}" for name in names]
         text = INVENTORY.format(
             uplink=UPLINK,
             dir=self.dir,

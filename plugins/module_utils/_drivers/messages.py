@@ -230,7 +230,8 @@ def _clean_neighbour(entry: Message) -> list[Message]:
     attrs, given = entry["attrs"], entry["state"] & (_NUD_PERMANENT | _NUD_NOARP)
     if not (given or entry["state"] & _NUD_LIVE) or not {"NDA_LLADDR", "NDA_DST"} <= attrs.keys():
         return []
-    if ipaddress.ip_address(attrs["NDA_DST"]).is_multicast:  # the kernel's own
+    neighbour = ipaddress.ip_address(attrs["NDA_DST"])
+    if neighbour.is_multicast or neighbour.is_unspecified or neighbour.is_loopback:  # the kernel's own
         return []
     entry["state"] = given or NUD_STALE
     entry["attrs"] = {name: entry["attrs"][name] for name in ("NDA_DST", "NDA_LLADDR")}

@@ -229,9 +229,13 @@ class Netlink:
     def add_link(self, name: str, kind: str, **attributes: t.Any) -> None:
         """Make a link: attributes as for set_link, lower, and namespace, an open descriptor of where to put it."""
         on = f" on {attributes['lower']}" if "lower" in attributes else ""
+        alias = attributes.pop("alias", None)
         message = link_request(kind, attributes)
         message["attrs"]["IFLA_IFNAME"] = name
-        self._do(f"create {kind} {name}{on}", Request("add", "link", message))
+        requests = [Request("add", "link", message)]
+        if alias is not None:  # which the kernel takes only afterwards; in one system call, no crash can come between
+            requests.append(Request("set", "link", {"attrs": {"IFLA_IFNAME": name, "IFLA_IFALIAS": alias}}))
+        self._do(f"create {kind} {name}{on}", *requests)
 
     def add_veth(self, name: str, mac: str, inner: str, inner_mac: str, namespace: int) -> None:
         """Make a cable: `name` here, and `inner` in the namespace of an open descriptor."""

@@ -226,12 +226,12 @@ class Bridges(Resource):
         asked = {"mtu": state["mtu"]} if "mtu" in self._desired.get(name, {}) else {}
         # an MTU that a bridge is born with gives way to those of its ports, and one that is set later does not
         born = {word: state[word] for word in ("mac", "mtu") if word in state and word not in asked}
-        self._netlink.add_link(name, "bridge", **born, data=written(OPTIONS, state))
+        self._netlink.add_link(name, "bridge", **born, alias=OWN_ALIAS, data=written(OPTIONS, state))
         # its link-local address comes over from the uplink, whose MAC address it shares
         generates = self._sysfs.setting(name, "ipv6", "addr_gen_mode")
         if generates is not None and state.get("uplink"):
             self._sysfs.set_setting(name, "ipv6", "addr_gen_mode", "1")
-        self._netlink.set_link(name, up=state["up"], alias=OWN_ALIAS, **asked)
+        self._netlink.set_link(name, up=state["up"], **asked)
 
     def _set(self, name: str, state: State) -> None:
         plain = {field.name: state[field.name] for field in LINK if field.name in state}
