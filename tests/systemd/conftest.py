@@ -20,9 +20,10 @@ STATE = """
 ip -d -o link; ip -br addr; ip route show table all; ip -6 route; ip rule; bridge -d -o link; bridge vlan
 """
 NOISE = re.compile(
-    r"@if\d+|link-netnsid \d+|\w*timer +[\d.]+|^\d+: |fdb_n_learned \d+|mcast_n_groups \d+|\d+sec|designated_\w+ \S+|port_\w+ 0x\w+|linkdown",
+    r"fe80::[\w:]+/\d+|@if\d+|link-netnsid \d+|\w*timer +[\d.]+|^\d+: |fdb_n_learned \d+|mcast_n_groups \d+|\d+sec|designated_\w+ \S+|port_\w+ 0x\w+|linkdown",
     re.MULTILINE,
 )
+OWN = re.compile(r"(local |anycast |multicast )?(fe80|ff00)::")  # the kernel's own, which come in their own time
 TRACES = "find /run /etc /var/lib -name '*kvm*hostnet*' -not -path '/run/systemd/units/*'; ls /etc/kvm.hostnet /run/kvm.hostnet 2>/dev/null"
 
 
@@ -73,7 +74,7 @@ class Host:
         return done
 
     def state(self):
-        """Settles first: the kernel's own addresses come late."""
+        """What it settles to."""
         text, last = self._state(), ""
         deadline = time.monotonic() + 15
         while text != last and time.monotonic() < deadline:
@@ -83,7 +84,8 @@ class Host:
 
     def _state(self):
         text = NOISE.sub("", self.sh(STATE))
-        return "\n".join(sorted(re.sub(r"[ \\]+", " ", line).strip() for line in text.splitlines()))
+        lines = (re.sub(r"[ \\]+", " ", line).strip() for line in text.splitlines())
+        return "\n".join(sorted(line for line in lines if not OWN.match(line)))
 
     def traces(self):
         return self.sh(TRACES, check=False)

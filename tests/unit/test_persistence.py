@@ -26,6 +26,7 @@ from ansible_collections.kvm.hostnet.plugins.module_utils._resources import (
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.bridges import Bridges
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.persistence import Persistence
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.persistence_items import merged
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.persistence_uplinks import Uplinks
 
 MAC = "52:54:00:00:00:01"
 FOUND = {"mac": MAC, "stp": False, "forward_delay": 0.0}
@@ -567,6 +568,122 @@ WITH_BRIDGE = told(
 )
 def test_the_plan(goal, current, expected):
     assert [str(step) for step in Persistence.plan(goal, current)] == expected
+
+
+# who keeps an uplink
+
+
+class Keeper:
+    """A network manager of one's own making."""
+
+    def __init__(self, name, profiles=None, runs=True):
+        self.name, self._profiles, self._runs = name, profiles or {}, runs
+
+    def runs(self):
+        return self._runs
+
+    def profile(self, link):
+        return self._profiles.get(link)
+
+    def identity(self, _link):
+        return {"iaid": 1}
+
+    def text(self, path):
+        return {"p": "edited"}.get(path)
+
+
+class Kernel:
+    """What a host has: up0 under br0, with entries above it."""
+
+    def __init__(self, *entries):
+        self._entries = [
+            {**entry, **({"link": "br0"} if entry["what"] == "address" else {}), "attrs": {**entry["attrs"]}}
+            for entry in entries
+        ]
+
+    def links(self):
+        data = {"stp_state": 0, "forward_delay": 400}
+        port = {"cost": 2, "priority": 32}
+        return {
+            "up0": {"kind": None, "mac": MAC, "master": "br0", "port": port, "alias": None},
+            "br0": {"kind": "bridge", "mac": MAC, "master": None, "data": data, "alias": "made by kvm.hostnet"},
+        }
+
+    def layer3(self, *_kinds):
+        return self._entries
+
+
+def uplinks(*entries, networkd=None, nm=None):
+    keepers = {
+        "systemd-networkd": Keeper("systemd-networkd", networkd, networkd is not None),
+        "NetworkManager": Keeper("NetworkManager", nm, nm is not None),
+    }
+    return Uplinks(Kernel(*entries), keepers)
+
+
+PROFILE = {"path": "p", "text": "text"}
+ITEM = {"name": "br0", "uplink": "up0"}
+
+
+def test_who_has_a_profile_for_the_uplink_keeps_the_bridge():
+    found = uplinks(LIVE[0], networkd={}, nm={"up0": PROFILE}).entry(ITEM, None)
+    assert found == {
+        "name": "up0", "bridge": "br0", "own": True, "kept_by": "NetworkManager", "profile": PROFILE,
+        "dhcp": {"iaid": 1}, "port": {"cost": 2, "priority": 32},
+        "found": {"stp": False, "forward_delay": 4.0, "mac": MAC},
+    }  # fmt: skip
+
+
+def test_what_is_known_stays_but_for_what_the_user_has_edited():
+    known = {"name": "up0", "bridge": "br0", "kept_by": "systemd-networkd", "profile": PROFILE}
+    host = uplinks(networkd={}, nm={"up0": PROFILE})
+    assert host.entry(ITEM, known) == {**known, "profile": {"path": "p", "text": "edited"}}
+    assert uplinks(nm={"up0": PROFILE}).entry(ITEM, known)["kept_by"] == "NetworkManager"  # the other is gone
+
+
+def test_a_bridge_that_the_user_has_made_needs_nobody_else():
+    found = uplinks(LIVE[0], networkd={"br0": PROFILE, "up0": PROFILE}).entry(ITEM, None)
+    assert found["kept_by"] == "" and found["theirs"]
+
+
+def test_addresses_that_nobody_keeps_go_to_who_runs():
+    host = uplinks(LIVE[0], nm={})
+    found = host.entry(ITEM, None)
+    assert found["kept_by"] == "NetworkManager" and "address1=192.0.2.9/24" in found["profile"]["text"]
+    assert list(host.problems([found])) == []
+
+
+def test_an_uplink_without_addresses_needs_no_manager():
+    host = uplinks(LIVE[1])
+    assert host.entry(ITEM, None)["kept_by"] == "" and list(host.problems([{"name": "up0"}])) == []
+
+
+@pytest.mark.parametrize(
+    ("entries", "managers", "told"),
+    [
+        (
+            LIVE,
+            {},
+            "up0 has 192.0.2.9/24, 2001:db8::9/64, a route to 0.0.0.0/0, which neither systemd-networkd nor NetworkManager "
+            "keeps, and nobody else can be told of bridge br0; set hostnet_persist: false, and see to bridge br0 yourself",
+        ),
+        (
+            [{**LIVE[0], "attrs": {"IFA_LOCAL": "192.0.2.9", "IFA_CACHEINFO": {"ifa_valid": 3600}}}],
+            {"networkd": {}},
+            "up0 has 192.0.2.9/24 by a DHCP client of its own; let systemd-networkd keep up0, or set hostnet_persist: false, "
+            "and see to bridge br0 yourself",
+        ),
+        (
+            [{**LIVE[3], "type": 7}],
+            {"nm": {}},
+            "up0 has route default via 192.0.2.1, which a file of NetworkManager cannot be made of; let NetworkManager keep "
+            "up0, or set hostnet_persist: false, and see to bridge br0 yourself",
+        ),
+    ],
+)
+def test_what_cannot_be_kept_is_told_with_the_way_out(entries, managers, told):
+    host = uplinks(*entries, **managers)
+    assert list(host.problems([host.entry(ITEM, None)])) == [told]
 
 
 def test_families_are_those_of_the_kernel():

@@ -97,8 +97,8 @@ class Uplinks:
         ]
         if not running:
             ifupdown = System().managers({name: 0}).get(name) == "ifupdown"
-            by = "ifupdown keeps it" if ifupdown else "neither systemd-networkd nor NetworkManager runs here"
-            return f"{name} has {', '.join(told)}, and {by}, which cannot be told of bridge {bridge}; {out}"
+            by = "ifupdown keeps" if ifupdown else "neither systemd-networkd nor NetworkManager keeps"
+            return f"{name} has {', '.join(told)}, which {by}, and nobody else can be told of bridge {bridge}; {out}"
         if found.leased:
             return (
                 f"{name} has {', '.join(found.leased)} by a DHCP client of its own; let {running} keep {name}, or {out}"
