@@ -67,5 +67,6 @@ class FilterModule:
             "restored": outcomes.restored,
             "relayed_uplinks": uplinks.relayed,
             "sriov_functions": functions.functions,
+            "unless_adopted": outcomes.unless_adopted,
             "whole_devices": functions.for_guests_whole,
         }

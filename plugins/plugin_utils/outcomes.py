@@ -38,6 +38,13 @@ def lost_tasks(known: Mapping[str, Result]) -> list[str]:
     return [name for name in _DID if known.get(name, {}).get("unreachable")]
 
 
+def unless_adopted(bridges: list[Result], persistence: Result) -> list[Result]:
+    """Without the bridges that a network manager makes or takes down by itself, as check mode has told."""
+    steps = [step.split(" ", 1) for step in persistence.get("steps", ())]
+    theirs = {name for verb, names in steps if verb in ("adopt", "release") for name in names.split(", ")}
+    return [bridge for bridge in bridges if bridge["name"] not in theirs]
+
+
 def restored(result: Result) -> str:
     """What a host says of having put itself back; empty if there was nothing to put back."""
     if result.get("left"):

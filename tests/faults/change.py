@@ -44,23 +44,23 @@ def in_part(kind, items, **options):
 def persistence(bridge):
     from ansible_collections.kvm.hostnet.plugins.module_utils._resources.persistence import Persistence
 
-    return Persistence, {"bridges": [bridge]}
+    return Persistence, [bridge]
 
 
 def change():
     """Each task as a module of its own would do it."""
-    in_part(Bridges, [BRIDGE])
-    in_part(LibvirtNetworks, [LAN])
     if watchdog.has_systemd():
         in_part(*persistence(BRIDGE))
+    in_part(Bridges, [BRIDGE])
+    in_part(LibvirtNetworks, [LAN])
 
 
 def undo():
     """The way back that a user takes."""
     do(LibvirtNetworks, [{"name": "lan", "state": "absent"}], allow_restart="true")
-    do(Bridges, [{"name": "br-up0", "state": "absent"}])
     if watchdog.has_systemd():
         do(*persistence({"name": "br-up0", "state": "absent"}))
+    do(Bridges, [{"name": "br-up0", "state": "absent"}])
 
 
 def clean_up():
@@ -72,6 +72,8 @@ def clean_up():
 def before_call(number, act, calls=CALLS):
     """Do something in front of the call of that number, in this process only; the answer tells how many there were."""
     mine, count = os.getpid(), [0]
+    if calls == CALLS and watchdog.has_systemd():
+        calls = (*CALLS, (persistence({})[0], "apply"))
 
     def counted(method):
         def called(*arguments, **options):

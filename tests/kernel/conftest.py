@@ -52,7 +52,7 @@ def host_state():
 
 def do(kind, items=None, check=False, **options):
     params = clean(kind.options, options)
-    desired = kind.request({kind.items.name: items}) if issubclass(kind, Resource) else {}
+    desired = kind.request({**params, kind.items.name: items}) if issubclass(kind, Resource) else {}
     if desired or items is not None:
         params[kind.items.name] = desired
     with kind.open(params, writable=not check) as opened:

@@ -27,7 +27,7 @@ PAYLOAD_KB["macvtap_links"] = 96
 PAYLOAD_KB["host_info"] = 92
 PAYLOAD_KB["sriov_functions"] = 148  # rtnetlink, devlink, sysfs, udev, and who uses what
 PAYLOAD_KB["persistence"] = 300  # all that runs at boot, and what network managers are told
-PAYLOAD_KB["transaction"] = 232  # links and libvirt's networks, there and back
+PAYLOAD_KB["transaction"] = 256  # links and libvirt's networks, there and back
 FUNCTION_LINES = 40
 FORBIDDEN_NAMES = ("utils", "helper", "manager")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import typing as t
+from contextlib import suppress
 from pathlib import Path
 
 from .._core.errors import HostNetError
@@ -22,7 +23,6 @@ if t.TYPE_CHECKING:
 FORMAT = 1
 ITEMS = ("bridges", "macvtap_links", "sriov_functions")  #: the kinds, in the order of their names
 LISTS = (*ITEMS, "uplinks")
-TRANSACTION = "KVM_HOSTNET_TRANSACTION"  #: of the environment: what is written waits to be confirmed
 
 
 def empty() -> State:
@@ -36,6 +36,7 @@ class StateFile:
     def __init__(self, root: str = "/") -> None:
         self._committed = Path(root, "etc/kvm.hostnet/state.json")
         self._pending = Path(root, "run/kvm.hostnet/pending.json")
+        self._next = self._committed.with_name("state.json.next")
         self._boot = Boot(root)
 
     def is_pending(self) -> bool:
@@ -57,14 +58,22 @@ class StateFile:
         if not pending:
             self.commit()
 
+    def prepare(self) -> None:
+        """Do all of a commit that can fail, but for the commit; without one it has no effect when the host boots."""
+        if self._is_kept():
+            self._boot.install()
+            self._replace(self._next, self._pending.read_bytes())
+        elif self._committed.exists() and not os.access(self._committed.parent, os.W_OK):
+            raise HostNetError(f"Cannot remove {self._committed}: its file system is read-only")
+
     def commit(self) -> None:
         """Let the pending state, if there is one, be that of the next boots: as a whole, or not at all."""
         if not self.is_pending():
             return
-        kept = any(self._read(self._pending)[name] for name in LISTS)
-        if kept:  # what runs at boot does nothing without the file, so it comes first and goes last
-            self._boot.install()
-            self._replace(self._committed, self._pending.read_bytes())
+        if self._is_kept():  # what runs at boot does nothing without the file, so it comes first and goes last
+            self.prepare()
+            os.replace(self._next, self._committed)
+            sync_directory(self._committed.parent)
         else:
             self._remove(self._committed)
             self._boot.remove()
@@ -72,8 +81,14 @@ class StateFile:
 
     def discard(self) -> None:
         """Forget the pending state."""
-        self._pending.unlink(missing_ok=True)
+        for path in (self._pending, self._next):
+            with suppress(OSError):  # a file system that is read-only has no pending state either
+                path.unlink(missing_ok=True)
         self._boot.discard()
+
+    def _is_kept(self) -> bool:
+        """Whether the pending state keeps anything."""
+        return any(self._read(self._pending)[name] for name in LISTS)
 
     def _read(self, path: Path) -> State:
         try:

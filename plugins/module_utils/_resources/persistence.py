@@ -13,13 +13,14 @@ import os
 import typing as t
 from contextlib import contextmanager
 
+from .._core import transaction
 from .._core.errors import HostNetError
 from .._core.field import Field, checked
 from .._core.resource import Resource
 from .._core.state import Step
 from .._drivers.boot import Boot
 from .._drivers.netlink import connection
-from .._drivers.state_file import ITEMS, TRANSACTION, StateFile, empty
+from .._drivers.state_file import ITEMS, StateFile, empty
 from . import persistence_boot, persistence_files as run_files
 from .bridges import Bridges
 from .macvtap_links import MacvtapLinks
@@ -57,7 +58,7 @@ class Persistence(Resource):
     def __init__(self, netlink: Netlink, params: State) -> None:
         self._desired = params["bridges"]
         self._exclusive = params["exclusive"]
-        self._pending = bool(os.environ.get(TRANSACTION))
+        self._pending = bool(os.environ.get(transaction.VARIABLE))
         self._file, self._boot = StateFile(), Boot()
         self._keepers = run_files.keepers()
         self._uplinks = Uplinks(netlink, self._keepers)

@@ -20,6 +20,7 @@ from .._core.errors import HostNetError
 from .._drivers import guarded, libvirt_records, watchdog
 from .._drivers.ledger import Ledger
 from .._drivers.netlink import connection
+from .._drivers.state_file import StateFile
 from .libvirt_networks import LibvirtNetworks
 from .snapshot import Restorer, functions_changed, plan, restore_files, take
 
@@ -112,6 +113,7 @@ def restore(ledger: Ledger, wanted: str, why: str) -> bool:
                 lambda told: ledger.advance(wanted, transaction.RESTORING, transaction.RESTORING, waiting=told),
             )
         report.update({"why": begun.get("why", why), "seconds": round(time.monotonic() - began, 3)})
+        StateFile().discard()
         ledger.drop_journal()
         watchdog.drop_for_boot()
         ledger.advance(wanted, transaction.RESTORING, transaction.RESTORED, report=report, waiting=None)
@@ -120,40 +122,50 @@ def restore(ledger: Ledger, wanted: str, why: str) -> bool:
 
 def _put_back(snapshot: State, tell: t.Callable[[str], t.Any]) -> State:
     """First the host's own network, since that is how it is reached, then libvirt's."""
-    host, networks = snapshot["host"], snapshot["networks"]
+    networks = snapshot["networks"]
     with connection() as netlink:
-        restorer = Restorer(netlink)
-        files = restore_files(host["files"])
-        watchdog.reread(files)
-        steps, failures = _settle(netlink, restorer, host, managed=bool(files))
+        way = _Way(netlink, snapshot["host"])
+        way.go()
         if networks:
             done, error = _networks_in_time(networks, tell)
-            steps += done
-            failures = [error] if error else []
-            more, failed = _settle(netlink, restorer, host, managed=False)
-            steps, failures = steps + more, failures + failed
-        current = take(netlink, [])
-        left = [*map(str, plan(host, current)), *failures]
-        return {"steps": [*files, *steps], "left": left, "functions": functions_changed(host, current)}
+            way.done += done
+            way.go()
+            way.failures += [error] if error else []
+        left = [*map(str, way.left()), *way.failures]
+        return {"steps": way.done, "left": left, "functions": functions_changed(way.host, way.current)}
 
 
-def _settle(netlink: t.Any, restorer: Restorer, host: State, *, managed: bool) -> tuple[list[str], list[str]]:
-    """Put links and what is above them back until they stay so: (what was done, what failed last)."""
-    done: list[str] = []
-    failures: list[str] = []
-    quiet = 0
-    for _round in range(_ROUNDS):
-        steps = plan(host, take(netlink, []))
-        quiet = 0 if steps else quiet + 1
-        if quiet >= (_QUIET if managed else 1):
-            return done, []
-        if steps:
-            done += map(str, steps)
-            failures = restorer.carry_out(steps)
-            if not failures and not managed:
-                continue
-        time.sleep(_ROUND)
-    return done, failures
+class _Way:
+    """The way of a host's own network back to what it was."""
+
+    def __init__(self, netlink: t.Any, host: State) -> None:
+        self.host = host
+        self.current = take(netlink, [])
+        self.done: list[str] = []  #: what was put back
+        self.failures: list[str] = []  #: what failed last
+        self._netlink = netlink
+        self._named = self.current["named"]  # of what the files of ours have made, before they go
+        files = restore_files(host["files"])
+        self._managed = bool(files)
+        self.done += files
+        watchdog.reread(files)
+
+    def left(self) -> list[t.Any]:
+        self.current = {**take(self._netlink, []), "named": self._named}
+        return plan(self.host, self.current)
+
+    def go(self) -> None:
+        """Put links and what is above them back until they stay so, whatever a network manager does meanwhile."""
+        restorer, quiet = Restorer(self._netlink), 0
+        for _round in range(_ROUNDS):
+            steps = self.left()
+            quiet = 0 if steps else quiet + 1
+            self.failures = restorer.carry_out(steps)
+            self.done += map(str, steps)
+            if quiet >= (_QUIET if self._managed else 1):
+                return
+            if not steps or self.failures or self._managed:
+                time.sleep(_ROUND)
 
 
 def _networks_in_time(networks: State, tell: t.Callable[[str], t.Any]) -> tuple[list[str], str]:
@@ -221,9 +233,15 @@ def _boot(ledger: Ledger, _wanted: str) -> int:
 
 
 def pending() -> State | None:
-    """What a transaction has left for later boots."""
-    return None
+    """What a transaction has left for later boots, with all that those take already in its place; None for nothing."""
+    file = StateFile()
+    if not file.is_pending():
+        return None
+    file.prepare()
+    return file.read()
 
 
 def complete(pending: State | None) -> None:
-    """Make that last."""
+    """Let that be what later boots make of the host."""
+    if pending is not None:
+        StateFile().write(pending, pending=False)

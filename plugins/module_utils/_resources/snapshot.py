@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import typing as t
 from pathlib import Path
 
@@ -60,8 +61,15 @@ def take(netlink: Netlink, files: list[str], root: str = "/") -> State:
         "forwarding": {family: sysfs.setting("all", family, "forwarding") for family in _FORWARDING},
         "functions": {name: len(sysfs.functions(name)) for name in links},
         "files": {path: _content(root, path) for path in _paths(files, root)},
+        "named": _named(root),
         "theirs": sorted({*libvirt_records.network_bridges(root), *libvirt_records.guest_links(root)}),
     }
+
+
+def _named(root: str) -> list[str]:
+    """All words of the files by which this collection has network managers make links."""
+    texts = (path.read_text(errors="replace") for pattern in FILES for path in Path(root).glob(pattern))
+    return sorted({word for text in texts for word in re.findall(r"[\w.:-]+", text)})
 
 
 def _link(link: State) -> State:
@@ -104,7 +112,7 @@ def plan(before: State, current: State) -> list[Step]:
     theirs = {*before["theirs"], *current["theirs"]}
     was = {name: link for name, link in before["links"].items() if name not in theirs}
     have = {name: link for name, link in current["links"].items() if name not in theirs}
-    return [*_renamed(was, have)] or _remade(was, have) or [
+    return [*_renamed(was, have)] or _remade(was, have, set(current["named"])) or [
         *(Step("set", name, {"kind": link["kind"], **differs})
           for name, link in was.items() if name in have and (differs := _differs(link, have[name]))),
         *_layer3_steps(before, current, set(was), theirs),
@@ -120,8 +128,9 @@ def _renamed(was: State, have: State) -> Iterator[Step]:
             yield Step("rename", name, {"new_name": old})
 
 
-def _remade(was: State, have: State) -> list[Step]:
-    doomed = [name for name in have if name not in was and _is_in_the_way(name, have, was)]
+def _remade(was: State, have: State, named: set[str]) -> list[Step]:
+    new = [name for name, link in have.items() if name not in was and link["kind"] in _MADE]
+    doomed = [name for name in new if name in named or _is_in_the_way(name, have, was)]
     anew = [name for name in was if name in have and _is_other(was[name], have[name])]
     missing = [name for name in was if (name not in have or name in anew) and was[name]["kind"] in _MADE]
     deletions = [Step("delete", name) for name in _upper_first([*doomed, *anew], have)]
@@ -131,8 +140,6 @@ def _remade(was: State, have: State) -> list[Step]:
 def _is_in_the_way(name: str, have: State, was: State) -> bool:
     """Whether a link that is new was made by this collection, or stands on a link that was there, or over one."""
     link = have[name]
-    if link["kind"] not in _MADE:
-        return False
     below = [other for other in have if have[other]["master"] == name or other == link.get("lower")]
     return link["alias"] == OWN_ALIAS or any(
         other in was or (other in have and _is_in_the_way(other, have, was)) for other in below

@@ -186,26 +186,26 @@ class Transaction(Procedure):
         if silent:
             report = self._put_back(state["id"], f"{', '.join(silent)} did not answer any more")
             raise HostNetError(_restored(report))
-        with self._ledger.locked():
-            now = self._ledger.state()
-            if (
-                now.get("id") != state["id"]
-                or now["phase"] != transaction.OPEN
-                or self._ledger.deadline() < transaction.now()
-            ):
-                raise HostNetError(
-                    f"Transaction {state['id']} is too late to be confirmed: the host puts itself back as it was"
-                )
-            self._commit(now)
+        try:
+            self._commit(state["id"])
+        except HostNetError as error:
+            if self._ledger.state()["phase"] == transaction.CONFIRMED:
+                raise
+            raise HostNetError(_restored(self._put_back(state["id"], str(error)))) from error
         watchdog.disarm(state["id"])
         return {"changed": False, "id": state["id"], "probes": state["probes"]}
 
-    def _commit(self, state: State) -> None:
-        pending = restore.pending()
-        journal = self._ledger.journal()
-        if journal:
-            self._ledger.keep_journal({**journal, "phase": transaction.CONFIRMED, "pending": pending})
-        self._ledger.write({**state, "phase": transaction.CONFIRMED})
+    def _commit(self, wanted: str) -> None:
+        """What can fail comes first; with the journal's new phase it has happened, and a boot would complete it."""
+        with self._ledger.locked():
+            state = self._ledger.state()
+            late = self._ledger.deadline() < transaction.now()
+            if state.get("id") != wanted or state["phase"] != transaction.OPEN or late:
+                raise HostNetError("its time was over before it was confirmed")
+            pending, journal = restore.pending(), self._ledger.journal()
+            if journal:
+                self._ledger.keep_journal({**journal, "phase": transaction.CONFIRMED, "pending": pending})
+            self._ledger.write({**state, "phase": transaction.CONFIRMED})
         restore.complete(pending)
         self._ledger.drop_journal()
         watchdog.drop_for_boot()
