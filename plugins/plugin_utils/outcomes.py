@@ -65,22 +65,25 @@ def _outcome(host: str, known: Result) -> Result:
     opened, ended = known.get("hostnet_transaction", {}), known.get("hostnet_confirmed", {})
     changed = list(dict.fromkeys(told for name, told in _DID.items() if known.get(name, {}).get("changed")))
     did = f"changed: {', '.join(changed)}" if changed else "nothing differed"
-    back = known.get("hostnet_restored", {})
-    if "why" in back or back.get("failed"):
-        whole = not back.get("left") and "why" in back
-        now = "as it was" if whole else "half way"
-        return _row(host, now, f"put itself back, since {back['why']}" if whole else restored(back), went_back=True)
-    if opened.get("id") and known.get("hostnet_confirm") == "manual":
-        return _row(host, "waiting", f"{did}; it puts itself back unless you confirm")
-    if opened.get("id") and not ended.get("id"):
-        return _row(host, "out of reach", "it puts itself back by itself", went_back=True)
-    if ended.get("id") or "changed" in known.get("hostnet_did_networks", {}):
-        return _row(host, "as the inventory says", did)
-    return _row(host, "as it was", "nothing was changed")
-
-
-def _row(host: str, now: str, did: str, *, went_back: bool = False) -> Result:
-    return {"host": host, "now": now, "did": did, "went_back": went_back}
+    failed, back = known.get("hostnet_failed"), known.get("hostnet_restored", {})
+    then = f"{did}; then {failed}" if failed else did
+    is_open, is_set_up = opened.get("id"), ended.get("id") or "changed" in known.get("hostnet_did_networks", {})
+    cases = (
+        (back.get("failed") or back.get("left"), "half way", restored(back) or str(back.get("msg")), True),
+        ("why" in back, "as it was", f"put itself back, since {back.get('why')}", True),
+        (
+            is_open and known.get("hostnet_confirm") == "manual",
+            "waiting",
+            f"{did}; it puts itself back unless you confirm",
+            False,
+        ),
+        (is_open and not ended.get("id"), "out of reach", "it puts itself back by itself", True),
+        (is_set_up, "as the inventory says", then, False),
+        (changed, "half way", then, False),  # without a transaction
+        (True, "as it was", failed or "nothing was changed", False),
+    )
+    now, told, went_back = next(case[1:] for case in cases if case[0])
+    return {"host": host, "now": now, "did": told, "went_back": went_back}
 
 
 def outcome_table(found: list[Result]) -> list[str]:

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the results of a run to what became of its hosts."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kvm.hostnet.plugins.plugin_utils import outcomes
+
+OPENED = {"hostnet_transaction": {"id": "a1", "changed": False}, "hostnet_confirm": "auto"}
+CONFIRMED = {**OPENED, "hostnet_confirmed": {"id": "a1", "changed": False}}
+BACK = {**OPENED, "hostnet_confirmed": {"failed": True}, "hostnet_failed": "too bad"}
+SKIPPED = {"changed": False, "skipped": True}
+CHANGED, SAME = {"changed": True, "steps": ["define lan"]}, {"changed": False, "steps": []}
+WHY = {"why": "libvirt did not answer any more", "left": [], "functions": []}
+
+ROWS = [
+    ({}, "as it was", "nothing was changed", False),
+    ({"hostnet_failed": "Network lan: mode is bride"}, "as it was", "Network lan: mode is bride", False),
+    ({**CONFIRMED, "hostnet_did_networks": SAME, "hostnet_did_bridges": SKIPPED}, "as the inventory says", "nothing differed", False),
+    ({**CONFIRMED, "hostnet_did_networks": CHANGED, "hostnet_did_links": CHANGED, "hostnet_did_old_links": CHANGED},
+     "as the inventory says", "changed: links, networks", False),
+    ({**CONFIRMED, "hostnet_did_networks": CHANGED, "hostnet_failed": "lan: a promise does not hold"},
+     "as the inventory says", "changed: networks; then lan: a promise does not hold", False),
+    ({"hostnet_transaction": SKIPPED, "hostnet_did_networks": CHANGED}, "as the inventory says", "changed: networks", False),
+    ({"hostnet_transaction": SKIPPED, "hostnet_did_bridges": CHANGED, "hostnet_failed": "no"}, "half way", "changed: bridges; then no", False),
+    ({**OPENED, "hostnet_confirm": "manual", "hostnet_did_networks": CHANGED}, "waiting",
+     "changed: networks; it puts itself back unless you confirm", False),
+    (OPENED, "out of reach", "it puts itself back by itself", True),
+    ({**BACK, "hostnet_restored": {**WHY, "changed": True}}, "as it was", "put itself back, since libvirt did not answer any more", True),
+    ({**BACK, "hostnet_restored": {**WHY, "left": ["set bond0"]}}, "half way", "The host could not put everything back: set bond0", True),
+    ({**BACK, "hostnet_restored": {"failed": True, "msg": "no way"}}, "half way", "no way", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("known", "now", "did", "went_back"), ROWS)
+def test_what_a_host_is_now(known, now, did, went_back):
+    [found] = outcomes.outcomes(["kvm1"], {"kvm1": known})
+    assert found == {"host": "kvm1", "now": now, "did": did, "went_back": went_back}
+    assert outcomes.outcome_table([found])[1].split("  ")[0] == "kvm1"
+
+
+@pytest.mark.parametrize(
+    ("result", "sentence"),
+    [
+        ({}, ""),
+        ({"changed": False, "why": "it was asked for"}, ""),
+        ({"changed": True, "left": []}, "The host has put itself back as it was."),
+        ({"changed": True, "left": [], "functions": ["eth1 has 4 virtual functions and had 0"]},
+         "The host has put itself back as it was. Virtual functions are never put back: eth1 has 4 virtual functions and had 0."),
+        ({"changed": True, "left": ["a", "b"]}, "The host could not put everything back: a; b"),
+    ],
+)  # fmt: skip
+def test_what_a_host_says_of_having_gone_back(result, sentence):
+    assert outcomes.restored(result) == sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "problems"), [("auto", 0), ("manual", 0), ("off", 0), (False, 0), (True, 1), ("of", 1), (None, 1)]
+)
+def test_how_a_change_is_confirmed(value, problems):
+    assert len(outcomes.confirm_problems(value)) == problems
+
+
+def test_drift_tells_three_things_apart():
+    known = {
+        "hostnet_did_bridges": CHANGED,
+        "hostnet_did_networks": SAME,
+        "hostnet_did_persistence": {"steps": ["keep x"], "boot_drift": ["bridges: set br0"]},
+    }
+    live, kept, boot = outcomes.drift(known)
+    assert live.endswith("site would: define lan") and kept.endswith("site would: keep x")
+    assert boot.endswith("which would: bridges: set br0")
+    assert outcomes.drift({"hostnet_did_networks": SAME}) == []
+
+
+def test_tasks_of_which_nothing_was_heard():
+    assert outcomes.lost_tasks({"hostnet_did_bridges": {"unreachable": True}, "hostnet_did_networks": SAME}) == [
+        "hostnet_did_bridges"
+    ]
+
+
+def test_what_a_network_manager_does_by_itself_is_left_to_it():
+    bridges = [{"name": name} for name in ("br0", "br1", "br2")]
+    steps = ["write /run/x", "adopt br0, br2", "keep /etc/kvm.hostnet/state.json"]
+    assert outcomes.unless_adopted(bridges, {"steps": steps}) == [{"name": "br1"}]
+    assert outcomes.unless_adopted(bridges, {}) == bridges
