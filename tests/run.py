@@ -8,8 +8,10 @@ A suite is a shell command.  What it printed is in tests/output/NAME.log, and is
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -39,7 +41,7 @@ class Suite(t.NamedTuple):
 
 # what distributions ship besides the pyroute2 of the two lab hosts: EPEL 9, Ubuntu 26.04, Fedora 45 and Alpine 3.23
 PYROUTE2 = ("0.5.14", "0.8.1", "0.9.7")
-LINKS = "tests/kernel/test_links.py tests/kernel/test_bridges.py tests/kernel/test_uplink_move.py"
+LINKS = " ".join(f"tests/kernel/test_{name}.py" for name in ("links", "bridges", "uplink_move", "snapshot"))
 
 
 def with_pyroute2(version: str) -> Suite:
@@ -64,6 +66,12 @@ SUITES = {
         fetched=SRIOV,
     ),
     "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab="4 --sriov", fetched=SRIOV),
+    "faults": Suite(
+        ("pytest tests/faults --junitxml tests/output/faults.xml",), lab="3 --sriov --systemd", fetched=SRIOV
+    ),
+    "systemd": Suite(
+        ("pytest tests/systemd --junitxml tests/output/systemd.xml",), lab="0 --systemd", fetched=(DEBIAN13,)
+    ),
     "kernel": Suite(
         (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/kernel.xml",),
         lab="1",
@@ -166,6 +174,25 @@ def measured(names: list[str]) -> list[str]:
     ]
 
 
+def faults(names: list[str]) -> str:
+    """What became of the hosts that were hurt."""
+    told = [
+        json.loads(found.get("value", ""))
+        for name in names
+        if (OUTPUT / f"{name}.xml").exists()
+        for found in ElementTree.parse(OUTPUT / f"{name}.xml").getroot().iter("property")
+        if found.get("name") == "fault"
+    ]
+    if not told:
+        return ""
+    lost, half = (sum(one[word] for one in told) for word in ("lost", "half"))
+    seconds = sorted(one["seconds"] for one in told if one["seconds"])
+    return (
+        f"\nfaults injected: {len(told)}; hosts lost: {lost}; half-applied states: {half}; "
+        f"seconds to restore: {statistics.median(seconds):.2f} (median), {seconds[-1]:.2f} (worst)"
+    )
+
+
 def main() -> int:
     names = sys.argv[1:] or list(SUITES)
     unknown = [name for name in names if name not in SUITES]
@@ -178,6 +205,7 @@ def main() -> int:
     for seconds, name in slowest(names):
         print(f"{seconds:7.1f} s  {name}")
     print("\nmeasured:", *measured(names), sep="\n    ")
+    print(faults(names))
     total = [sum(getattr(outcome, field) for outcome in outcomes) for field in ("passed", "failed", "skipped")]
     print("\n{} passed, {} failed, {} skipped".format(*total))
     return 1 if total[1] else 0

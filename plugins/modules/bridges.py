@@ -17,7 +17,7 @@ description:
     the uplink.
   - What the kernel would refuse is told before anything changes. Each change is read back before the task reports
     success. When a step fails, everything is put back.
-  - Bridges do not outlive a reboot by themselves.
+  - Bridges do not outlive a reboot by themselves; M(kvm.hostnet.persistence) lets them.
 notes:
   - Programs that are bound to the uplink stay bound to it, such as a DHCP client; the task warns of addresses with a
     limited lifetime. Firewall rules that name the uplink are left alone.

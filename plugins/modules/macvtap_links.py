@@ -15,7 +15,7 @@ description:
   - What the kernel would refuse, or accept and not do, is told before anything changes. Each change is read back
     before the task reports success. When a step fails, everything is put back.
   - The links of running guests are libvirt's, and are never touched.
-  - Links do not outlive a reboot.
+  - Links do not outlive a reboot by themselves; M(kvm.hostnet.persistence) lets them.
 options:
   links:
     description: The links. An option that is left out is left alone.

@@ -19,7 +19,7 @@ description:
     addresses or routes.
   - What libvirt has given a virtual function for a guest, its MAC address, VLAN and driver, is left alone until libvirt
     takes it back. Other settings change under the running guest.
-  - Virtual functions and all their settings are gone with a reboot.
+  - Virtual functions and all their settings are gone with a reboot, unless M(kvm.hostnet.persistence) keeps them.
 options:
   functions:
     description: The NICs, that is their physical functions. An option that is left out is left alone.

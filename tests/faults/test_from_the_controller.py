@@ -12,7 +12,7 @@ import pytest
 
 from .conftest import LAB, ROOT, Host
 
-PLAY = str(ROOT / "tests/faults/plays/change.yml")
+PLAY = str(ROOT / "tests/lab/cut.yml")
 HOST = pytest.mark.parametrize("host", ["kvm1"], indirect=True, ids=str)
 BRIDGE = "ip link add br9 type bridge; ip link set br9 up"
 # each cuts the very connection that it is said through

@@ -33,7 +33,8 @@ _POLL = 0.2  # seconds
 _ROUND = 0.5  # seconds that a network manager has to act on what it was told
 _QUIET = 3  # rounds in which nothing had to be put back, while a network manager may still act
 _ROUNDS = 40
-_LIBVIRT_SECONDS = 30.0  # for one try
+_ANSWER_SECONDS = 5.0  # that libvirt has to say that it is there
+_LIBVIRT_SECONDS = 600.0  # that it has for all networks
 _LIBVIRT_PATIENCE = 3600.0  # seconds that libvirt may be away; the host's own network is back long before
 
 
@@ -173,6 +174,7 @@ def _networks_in_time(networks: State, tell: t.Callable[[str], t.Any]) -> tuple[
     deadline = time.monotonic() + _LIBVIRT_PATIENCE
     while True:
         try:
+            guarded.call(lambda: _tried(networks, dry=True), _ANSWER_SECONDS)
             done, error = guarded.call(lambda: _tried(networks), _LIBVIRT_SECONDS)
         except TimeoutError:
             done, error = [], "libvirt does not answer, so its networks are not back yet"
@@ -182,9 +184,9 @@ def _networks_in_time(networks: State, tell: t.Callable[[str], t.Any]) -> tuple[
         time.sleep(1)
 
 
-def _tried(networks: State) -> tuple[list[str], str]:
+def _tried(networks: State, *, dry: bool = False) -> tuple[list[str], str]:
     try:
-        return _networks_back(networks), ""
+        return _networks_back(networks, dry=dry), ""
     except HostNetError as error:
         return [], str(error)
 
