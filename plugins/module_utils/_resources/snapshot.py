@@ -43,8 +43,11 @@ _DATA = {
     "bridge": {field.wire for field in OPTIONS},
     "macvlan": _MACVLAN,
     "macvtap": _MACVLAN,
-    "vlan": {"id", "protocol"},
+    "vlan": {"id", "protocol", "flags"},
 }
+_FIXED = {"vlan": ("id", "protocol")}  # what is only taken when it is made; a change has no effect, and no error
+# linux/if_vlan.h: reorder_hdr, gvrp, loose_binding and mvrp; bridge_binding, which kernels before 5.2 refuse
+_VLAN_FLAGS, _BRIDGE_BINDING = 0x0F, 0x10
 _FORWARDING = ("ipv4", "ipv6")
 
 
@@ -76,7 +79,12 @@ def _link(link: State) -> State:
     kept = {word: value for word, value in link.items() if word not in ("group", "altnames")}
     if "data" in link:
         kept["data"] = {word: value for word, value in link["data"].items() if word in _DATA[link["kind"]]}
-    if "flags" in kept.get("data", {}):
+    if link["kind"] == "vlan" and "flags" in kept["data"]:
+        # the mask says which of them are meant, and is told as all bits, which the kernel does not take
+        flags = link["data"]["flags"]["flags"]
+        mask = _VLAN_FLAGS | flags & _BRIDGE_BINDING
+        kept["data"]["flags"] = {"flags": flags & mask, "mask": mask}
+    elif "flags" in kept.get("data", {}):
         kept["data"]["flags"] = "nopromisc" if "nopromisc" in (link["data"]["flags"] or ()) else 0
     if "port" in link:
         kept["port"] = {word: value for word, value in link["port"].items() if word in _PORT}
@@ -152,7 +160,10 @@ def _is_other(link: State, current: State) -> bool:
         return False
     if (link["kind"], link.get("lower")) != (current["kind"], current.get("lower")):
         return True
-    modes = {link.get("data", {}).get("mode"), current.get("data", {}).get("mode")}
+    data, data_now = link.get("data", {}), current.get("data", {})
+    if any(data.get(word) != data_now.get(word) for word in _FIXED.get(link["kind"], ())):
+        return True
+    modes = {data.get("mode"), data_now.get("mode")}
     return len(modes) > 1 and "passthru" in modes
 
 
