@@ -26,8 +26,8 @@ class ActionModule(ActionBase):
             result.update(self._execute_module(task_vars=task_vars))
             return result
         timeout = float(self._task.args.get("timeout") or _TIMEOUT)
+        self._notice_death_after(timeout + _ALIVE_GRACE)
         if self._task.args.get("state") == "open":
-            self._notice_death_after(timeout + _ALIVE_GRACE)
             result.update(self._execute_module(task_vars=task_vars))
             return result
         deadline = time.monotonic() + timeout + _GRACE

@@ -19,6 +19,9 @@ description:
     macvtap and macvlan links), addresses, routes, rules, permanent neighbours, forwarding, libvirt's networks with
     their documents, activity and autostart, the files that this collection writes, and O(files). A link that was made
     since then goes if this collection made it, or if it stands on a link that was there before.
+  - That is so whoever changed it. What a daemon has given a link meanwhile goes as well, such as an address of
+    keepalived, and so does a rule or a libvirt network that somebody else has made. Routes of routing daemons are
+    left to them.
   - What a transaction cannot put back are counts of virtual functions, which would pull devices out of guests, bonds
     and tunnels that were deleted, and guests. The module M(kvm.hostnet.sriov_functions) guards the first by itself.
   - A power cut puts the host back as well. libvirt's networks and O(files) are put back before libvirt and the

@@ -67,23 +67,26 @@ def _outcome(host: str, known: Result) -> Result:
     did = f"changed: {', '.join(changed)}" if changed else "nothing differed"
     failed, back = known.get("hostnet_failed"), known.get("hostnet_restored", {})
     then = f"{did}; then {failed}" if failed else did
-    is_open, is_set_up = opened.get("id"), ended.get("id") or "changed" in known.get("hostnet_did_networks", {})
+    is_open, is_kept = opened.get("id"), opened.get("id") and opened["id"] == ended.get("id")
+    networks = known.get("hostnet_did_networks", {})
+    is_set_up = is_kept or ("changed" in networks and not networks.keys() & {"failed", "unreachable", "skipped"})
+    functions = " (virtual functions stay as they were changed)" if "virtual functions" in changed else ""
     cases = (
         (back.get("failed") or back.get("left"), "half way", restored(back) or str(back.get("msg")), True),
-        ("why" in back, "as it was", f"put itself back, since {back.get('why')}", True),
+        ("why" in back, "as it was", f"put itself back, since {back.get('why')}{functions}", True),
         (
             is_open and known.get("hostnet_confirm") == "manual",
             "waiting",
             f"{did}; it puts itself back unless you confirm",
             False,
         ),
-        (is_open and not ended.get("id"), "out of reach", "it puts itself back by itself", True),
+        (is_open and not is_kept, "out of reach", "it puts itself back by itself", True),
         (is_set_up, "as the inventory says", then, False),
-        (changed, "half way", then, False),  # without a transaction
+        (changed, "half way", then, True),  # without a transaction
         (True, "as it was", failed or "nothing was changed", False),
     )
-    now, told, went_back = next(case[1:] for case in cases if case[0])
-    return {"host": host, "now": now, "did": told, "went_back": went_back}
+    now, told, stops = next(case[1:] for case in cases if case[0])
+    return {"host": host, "now": now, "did": told, "stops": stops}
 
 
 def outcome_table(found: list[Result]) -> list[str]:

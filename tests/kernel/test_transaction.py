@@ -171,7 +171,7 @@ def test_a_task_that_hangs_is_ended_and_a_later_one_refused(change):
         wait_for("restored")
         assert hanging.wait() == -signal.SIGKILL
     with task(wanted, 0) as late:
-        assert "ran out of time, and the host has put itself back as it was. Run the play again" in late.stderr.read()
+        assert "ran out of time, and the host puts itself back as it was. Run the play again" in late.stderr.read()
     with task("0badc0de", 0) as stranger:
         assert "its transaction 0badc0de is not open any more" in stranger.stderr.read()
 

@@ -13,7 +13,7 @@ import json
 import os
 import time
 import typing as t
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import HostNetError
@@ -26,6 +26,7 @@ if t.TYPE_CHECKING:
 VARIABLE = "KVM_HOSTNET_TRANSACTION"  #: of the environment: which transaction a task is part of
 HOME = Path("run/kvm.hostnet/transaction")
 STATE, BUSY, ALIVE = "state.json", "busy", "alive"
+_POLL = 0.1  # seconds
 OPEN, RESTORING, RESTORED, CONFIRMED = "open", "restoring", "restored", "confirmed"
 
 
@@ -45,21 +46,19 @@ def state_of(root: str = "/") -> State:
 
 @contextmanager
 def part(root: str = "/") -> Iterator[None]:
-    """Work as a part of the transaction that the environment names, if any."""
+    """Work as a part of the transaction that the environment names; without one, only while none is open."""
     wanted = os.environ.get(VARIABLE)
     if not wanted:
+        _demand_none(state_of(root))
         yield
         return
     home = Path(root) / HOME
-    try:
-        busy = open(home / BUSY, "a+", encoding="utf-8")  # noqa: SIM115 - it is closed below
-    except OSError:
-        raise HostNetError(_ended(wanted, {})) from None
-    with busy:
-        fcntl.flock(busy, fcntl.LOCK_EX)
-        state = state_of(root)
-        if state.get("id") != wanted or state.get("phase") != OPEN:
-            raise HostNetError(_ended(wanted, state))
+    _demand_open(wanted, state_of(root))
+    with open(home / BUSY, "a+", encoding="utf-8") as busy:
+        while not _try_lock(busy):  # another task works, or the host puts itself back
+            _demand_open(wanted, state_of(root))
+            time.sleep(_POLL)
+        _demand_open(wanted, state_of(root))
         busy.truncate(0)
         busy.write(str(os.getpid()))
         busy.flush()
@@ -71,13 +70,34 @@ def part(root: str = "/") -> Iterator[None]:
             busy.truncate(0)
 
 
+def _try_lock(file: t.IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _show_life(home: Path) -> None:
-    (home / ALIVE).write_text(str(now()))
+    """Whoever reads finds the old time or the new one; without room for it, the old one stands."""
+    new = home / f"{ALIVE}.new"
+    with suppress(OSError):
+        new.write_text(str(now()))
+        os.replace(new, home / ALIVE)
 
 
-def _ended(wanted: str, state: State) -> str:
-    if state.get("id") == wanted and state.get("phase") in (RESTORING, RESTORED):
-        ended = "ran out of time, and the host has put itself back as it was"
-    else:
-        ended = "is not open any more"
-    return f"Nothing was changed by this task: its transaction {wanted} {ended}. Run the play again"
+def _demand_none(state: State) -> None:
+    if state.get("phase") in (OPEN, RESTORING):
+        raise HostNetError(
+            f"Nothing was changed: transaction {state['id']} is open on this host, and this task is no part of it. End "
+            f"it first (module transaction, state confirmed or restored), or set {VARIABLE} in the task's environment"
+        )
+
+
+def _demand_open(wanted: str, state: State) -> None:
+    mine = state.get("id") == wanted
+    if mine and state.get("phase") == OPEN:
+        return
+    went_back = mine and state.get("phase") in (RESTORING, RESTORED)
+    ended = "ran out of time, and the host puts itself back as it was" if went_back else "is not open any more"
+    raise HostNetError(f"Nothing was changed by this task: its transaction {wanted} {ended}. Run the play again")

@@ -56,8 +56,14 @@ class Ledger:
 
     def write(self, state: State) -> None:
         """Replace where the transaction stands; only while it is locked."""
+        path, content = self.home / transaction.STATE, json.dumps(state).encode()
         with _told(self.home):
-            write_whole(self.home / transaction.STATE, json.dumps(state).encode())
+            try:
+                write_whole(path, content)
+            except OSError:  # what is there already has room, also on a file system that is full
+                with open(path, "r+b") as file:
+                    file.write(content)
+                    file.truncate()
 
     def advance(self, wanted: str, before: str, after: str, **more: t.Any) -> State | None:
         """Go from one phase to another; None, and nothing done, if it is not in the first one."""
@@ -105,6 +111,14 @@ class Ledger:
                 _try_lock(busy, _BUSY_SECONDS)  # what the kernel does not let die may hold it for ever
             yield
 
+    @contextmanager
+    def idle(self) -> Iterator[None]:
+        """No task of the transaction works meanwhile; raises HostNetError if one does."""
+        with open(self.home / transaction.BUSY, "a+", encoding="utf-8") as busy:
+            if not _try_lock(busy, _BUSY_SECONDS):
+                raise HostNetError("one of its tasks was still at work when it was confirmed")
+            yield
+
     # for the boot after a power cut
 
     def journal(self) -> State | None:
@@ -120,10 +134,11 @@ class Ledger:
             write_whole(self.kept / _JOURNAL, json.dumps(journal).encode())
 
     def drop_journal(self) -> None:
-        for path in (self.kept / _JOURNAL, self.kept_program):
+        for path in (self.kept / _JOURNAL, self.kept / f"{_JOURNAL}.new", self.kept_program):
             path.unlink(missing_ok=True)
         for directory in (self.kept, self.kept.parent):
             with suppress(OSError):  # it is not empty, or not there
+                sync_directory(directory)
                 directory.rmdir()
                 sync_directory(directory.parent)
 

@@ -29,11 +29,16 @@ class LibvirtError(HostNetError):
     """libvirt refused something, or does not answer."""
 
 
+def demand() -> None:
+    """Raise MissingLibrary where there is no library."""
+    if libvirt is None:
+        raise MissingLibrary("libvirt", "python3-libvirt")
+
+
 @contextmanager
 def connection(uri: str, *, writable: bool) -> Iterator[Libvirt]:
     """A connection that, unless `writable`, libvirt itself holds to reading."""
-    if libvirt is None:
-        raise MissingLibrary("libvirt", "python3-libvirt")
+    demand()
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     try:
         handle = libvirt.open(uri) if writable else libvirt.openReadOnly(uri)

@@ -8,10 +8,11 @@ This file is private to the collection.
 from __future__ import annotations
 
 import os
-import shutil
 import typing as t
 from pathlib import Path
 from xml.etree import ElementTree
+
+from .program import sync_directory, write_whole
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,9 +119,9 @@ def put_back_definitions(found: dict[str, dict[str, str]], root: str = "/") -> N
         if "link" in known:
             new.symlink_to(known["link"])
         else:
-            new.write_text(known["text"])
-            if path.is_file():
-                shutil.copystat(path, new)
-            else:
-                new.chmod(0o600)
+            write_whole(path, known["text"].encode())
+            continue
         os.replace(new, path)
+    for parent in {directory, *(path.parent for path in directory.rglob("*.xml"))}:
+        if parent.is_dir():
+            sync_directory(parent)

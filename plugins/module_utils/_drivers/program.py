@@ -47,7 +47,8 @@ def is_packed(path: Path, entry: str) -> bool:
 def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Replace a file so that after a power cut it is the old one or the new one."""
     new = path.with_name(f"{path.name}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    new.unlink(missing_ok=True)  # so that nobody else's link is followed
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     os.fchmod(descriptor, mode)
     with open(descriptor, "wb") as file:
         file.write(content)

@@ -20,6 +20,7 @@ _SYSTEMD = "run/systemd/system"  # sd_booted(3)
 _PATIENCE = 60.0  # seconds for a program to start on a busy host
 _UNIT = "kvm-hostnet-restore"
 _BOOT = "kvm-hostnet-transaction.service"
+_INSTEAD = ", and hostnet_confirm: off would go without one"
 _BOOT_UNIT = """\
 # Made by kvm.hostnet for as long as a transaction is open: it puts back, after a power cut, what nobody has confirmed.
 [Unit]
@@ -33,7 +34,7 @@ Wants=network-pre.target
 
 [Service]
 Type=oneshot
-ExecStart={python} -B {program} boot
+ExecStart="{python}" -B {program} boot
 
 [Install]
 WantedBy=sysinit.target
@@ -46,7 +47,10 @@ def has_systemd(root: str = "/") -> bool:
 
 def check(program: Path, wanted: str) -> None:
     """Have the program try itself without changing anything: what fails must not fail when it is needed."""
-    _run("The restore would not work on this host", sys.executable, "-B", str(program), "check", wanted)
+    words = (sys.executable, "-B", str(program), "check", wanted)
+    # as the timer and a boot run it, which know nothing of the environment of this task
+    clean = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    _run(f"The restore would not work on this host{_INSTEAD}", *words, environment=clean)
 
 
 def arm(program: Path, wanted: str, seconds: float, armed: Path) -> None:
@@ -55,7 +59,7 @@ def arm(program: Path, wanted: str, seconds: float, armed: Path) -> None:
     if has_systemd():
         options = ("--quiet", "--collect", f"--unit={_UNIT}-{wanted}", f"--on-active={max(seconds, 0.1):.3f}")
         _run(
-            "The timer of the restore cannot be set",
+            f"The timer of the restore cannot be set{_INSTEAD}",
             "systemd-run",
             *options,
             "--timer-property=AccuracySec=100ms",
@@ -87,9 +91,10 @@ def hurry(wanted: str) -> None:
 
 
 def disarm(wanted: str) -> None:
-    """A transaction has ended, so the detached process ends by itself as well."""
+    """A transaction has ended; whatever watches sees that by itself, only not at once."""
     if has_systemd():
-        _run("The timer of the restore cannot be stopped", "systemctl", "stop", f"{_UNIT}-{wanted}.timer")
+        with suppress(HostNetError):
+            _run("", "systemctl", "stop", f"{_UNIT}-{wanted}.timer")
 
 
 def keep_for_boot(program: Path, root: str = "/") -> None:
@@ -102,7 +107,7 @@ def keep_for_boot(program: Path, root: str = "/") -> None:
             wants.symlink_to(f"../{_BOOT}")
         sync_directory(wants.parent)
     except OSError as error:
-        raise HostNetError(f"Cannot write {unit}: {error.strerror}; nothing was changed") from error
+        raise HostNetError(f"Cannot write {unit}: {error.strerror}; nothing was changed{_INSTEAD}") from error
 
 
 def drop_for_boot(root: str = "/") -> None:
@@ -131,11 +136,17 @@ def reread(paths: list[str]) -> None:
                 _run("", *command)
 
 
-def _run(failure: str, *command: str) -> str:
+def _run(failure: str, *command: str, environment: dict[str, str] | None = None) -> str:
     try:
         # no shell, and nothing in it that a user has said
         done = subprocess.run(  # noqa: S603
-            command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PATIENCE
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            env=environment,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HostNetError(f"{failure}: {error}; nothing was changed") from error

@@ -21,6 +21,7 @@ if t.TYPE_CHECKING:
 
 _UNIVERSE, _LINK = 0, 253  # linux/rtnetlink.h
 _TABLE_MAIN, _PROTO_STATIC = 254, 4
+_PROTOCOLS_OF_A_HOST = (0, 2, 3, 4, 9, 16)  # RTPROT_UNSPEC, _KERNEL, _BOOT, _STATIC, _RA, _DHCP, linux/rtnetlink.h
 _SEG6 = 5  # LWTUNNEL_ENCAP_SEG6, linux/lwtunnel.h
 _LINK_WORDS = ("RTA_OIF", "FRA_IIFNAME", "FRA_OIFNAME")
 _LABEL_MAX = 15  # IFNAMSIZ - 1
@@ -129,6 +130,11 @@ def is_own(entry: State) -> bool:
     """Whether somebody gave this to the host: no link-local address, and no neighbour that it came to know."""
     by_kernel = entry["what"] == "address" and entry["scope"] == _LINK and entry["family"] == socket.AF_INET6
     return not (by_kernel or is_learned(entry))
+
+
+def is_routed(entry: State) -> bool:
+    """Whether a routing daemon has made it, and will make and take it as it sees fit."""
+    return entry["what"] == "route" and entry["proto"] not in _PROTOCOLS_OF_A_HOST
 
 
 def is_learned(entry: State) -> bool:

@@ -33,7 +33,8 @@ _POLL = 0.2  # seconds
 _ROUND = 0.5  # seconds that a network manager has to act on what it was told
 _QUIET = 3  # rounds in which nothing had to be put back, while a network manager may still act
 _ROUNDS = 40
-_ANSWER_SECONDS = 5.0  # that libvirt has to say that it is there
+_ANSWER_SECONDS = 10.0  # that libvirt has to say what its networks are
+_SILENT = "libvirt does not answer, so its networks are not back yet"
 _LIBVIRT_SECONDS = 600.0  # that it has for all networks
 _LIBVIRT_PATIENCE = 3600.0  # seconds that libvirt may be away; the host's own network is back long before
 
@@ -107,16 +108,18 @@ def restore(ledger: Ledger, wanted: str, why: str) -> bool:
         begun = begun or ledger.advance(wanted, transaction.RESTORING, transaction.RESTORING)  # one that was killed
         if begun is None:
             return False
-        snapshot, began = ledger.snapshot(), time.monotonic()
+        began = time.monotonic()
         with ledger.without_tasks():
             report = _put_back(
-                snapshot,
+                ledger.snapshot(),
                 lambda told: ledger.advance(wanted, transaction.RESTORING, transaction.RESTORING, waiting=told),
             )
         report.update({"why": begun.get("why", why), "seconds": round(time.monotonic() - began, 3)})
-        StateFile().discard()
-        ledger.drop_journal()
-        watchdog.drop_for_boot()
+        for tidy in (StateFile().discard, ledger.drop_journal, watchdog.drop_for_boot):
+            try:
+                tidy()
+            except (HostNetError, OSError) as error:  # nothing of that keeps the host from being told of
+                report["left"].append(str(error))
         ledger.advance(wanted, transaction.RESTORING, transaction.RESTORED, report=report, waiting=None)
         return True
 
@@ -132,7 +135,7 @@ def _put_back(snapshot: State, tell: t.Callable[[str], t.Any]) -> State:
             way.done += done
             way.go()
             way.failures += [error] if error else []
-        left = [*map(str, way.left()), *way.failures]
+        left = [*way.kept, *map(str, way.left()), *way.failures]
         return {"steps": way.done, "left": left, "functions": functions_changed(way.host, way.current)}
 
 
@@ -146,7 +149,7 @@ class _Way:
         self.failures: list[str] = []  #: what failed last
         self._netlink = netlink
         self._named = self.current["named"]  # of what the files of ours have made, before they go
-        files = restore_files(host["files"])
+        files, self.kept = restore_files(host["files"])
         self._managed = bool(files)
         self.done += files
         watchdog.reread(files)
@@ -172,27 +175,41 @@ class _Way:
 def _networks_in_time(networks: State, tell: t.Callable[[str], t.Any]) -> tuple[list[str], str]:
     """Put libvirt's networks back as soon as it answers: (what was done, what failed in the end)."""
     deadline = time.monotonic() + _LIBVIRT_PATIENCE
-    while True:
-        try:
-            guarded.call(lambda: _tried(networks, dry=True), _ANSWER_SECONDS)
-            done, error = guarded.call(lambda: _tried(networks), _LIBVIRT_SECONDS)
-        except TimeoutError:
-            done, error = [], "libvirt does not answer, so its networks are not back yet"
-        if not error or time.monotonic() > deadline:
-            return done, error
-        tell(error)
+    while networks_in_time(networks["uri"]) is None:
+        if time.monotonic() > deadline:
+            return [], _SILENT
+        tell(_SILENT)
         time.sleep(1)
-
-
-def _tried(networks: State, *, dry: bool = False) -> tuple[list[str], str]:
     try:
-        return _networks_back(networks, dry=dry), ""
+        done, error = guarded.call(lambda: _tried(networks), _LIBVIRT_SECONDS)
+    except TimeoutError:
+        done, error = [], _SILENT
+    return done, error
+
+
+def _tried(networks: State) -> tuple[list[str], str]:
+    try:
+        return _networks_back(networks), ""
     except HostNetError as error:
         return [], str(error)
 
 
-def networks_now(uri: str) -> State:
-    """What libvirt's networks are, for the way back to it."""
+def networks_in_time(uri: str) -> State | None:
+    """What libvirt's networks are, for the way back to it; None if libvirt does not answer."""
+
+    def work() -> State | None:
+        try:
+            return _networks(uri)
+        except HostNetError:
+            return None
+
+    try:
+        return t.cast("State | None", guarded.call(work, _ANSWER_SECONDS))
+    except TimeoutError:
+        return None
+
+
+def _networks(uri: str) -> State:
     with LibvirtNetworks.open({"uri": uri, "allow_restart": "true", "exclusive": False}, writable=False) as resource:
         return {"uri": uri, "states": resource.read(), "documents": resource.documents}
 

@@ -195,7 +195,8 @@ def _layer3_steps(before: State, current: State, known: set[str], others: set[st
     was, have = ours(before["layer3"]), ours(current["layer3"])
     # what the kernel or a DHCP client has given meanwhile goes when its time has come
     surplus = [entry for entry in layer3.missing(have, was) if layer3.is_own(entry) and not layer3.is_leased(entry)]
-    missing = layer3.missing(was, have)
+    surplus = [entry for entry in surplus if not layer3.is_routed(entry)]
+    missing = [entry for entry in layer3.missing(was, have) if not layer3.is_routed(entry)]
     steps = [Step("add", layer3.told(entry), entry) for entry in missing]
     return [*steps, *(Step("remove", layer3.told(entry), entry) for entry in surplus)]
 
@@ -220,22 +221,26 @@ def functions_changed(before: State, current: State) -> list[str]:
 # acting
 
 
-def restore_files(files: State, root: str = "/") -> list[str]:
-    """Put files back, and take away those of ours that are new; the answer is which."""
-    changed = []
+def restore_files(files: State, root: str = "/") -> tuple[list[str], list[str]]:
+    """Put files back, and take away those of ours that are new: (which, what could not be)."""
+    changed, failures = [], []
     for path in sorted({*files, *_paths([], root)}):
-        before = files.get(path)
-        if _content(root, path) == before:
-            continue
-        file = Path(root, path)
-        changed.append(f"/{path}")
-        if before is None:
-            file.unlink(missing_ok=True)
-            continue
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, base64.b64decode(before["content"]), before["mode"])
-        os.chown(file, *before["owner"])
-    return changed
+        try:
+            if _content(root, path) != files.get(path):
+                changed.append(f"/{path}")
+                _write(Path(root, path), files.get(path))
+        except (HostNetError, OSError) as error:
+            failures.append(f"/{path} is not as it was: {error}")
+    return changed, failures
+
+
+def _write(file: Path, before: State | None) -> None:
+    if before is None:
+        file.unlink(missing_ok=True)
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, base64.b64decode(before["content"]), before["mode"])
+    os.chown(file, *before["owner"])
 
 
 class Restorer:

@@ -33,6 +33,8 @@ _PROBE = (
     Field("tcp", canonical=canonical.endpoint),
 )
 _PATIENCE = 120.0  # seconds for the host's own network to be back
+_PROBE_SECONDS = 10.0  # for all that answered before to answer again
+_MARGIN = 3.0  # seconds before the deadline in which it is too late to try again
 _HEAD_START = 3.0  # seconds for the watchdog to begin before somebody else does it
 _TIMEOUT_MIN = 1
 _MAIN_TABLE = 254  # linux/rtnetlink.h
@@ -52,7 +54,8 @@ class Transaction(Procedure):
     )
 
     def __init__(self, params: State, *, writable: bool) -> None:
-        self._params = params
+        # a link stays one, and what it leads to is what is put back
+        self._params = {**params, "files": [os.path.realpath(path) for path in params["files"]]}
         self._writable = writable
         self._ledger = Ledger()
 
@@ -75,7 +78,8 @@ class Transaction(Procedure):
     # opening
 
     def _open(self) -> State:
-        self._make_way()
+        daemon.demand()
+        earlier = self._make_way()
         with self._ledger.locked():
             self._refuse_a_second(self._ledger.state())
             wanted = secrets.token_hex(4)
@@ -96,7 +100,7 @@ class Transaction(Procedure):
             except BaseException:
                 self._forget(wanted)
                 raise
-        warnings = [
+        warnings = earlier + [
             f"{name} does not answer now, so whether it does after the change tells nothing"
             for name in probes["silent"]
         ]
@@ -113,12 +117,16 @@ class Transaction(Procedure):
             "warnings": warnings,
         }
 
-    def _make_way(self) -> None:
-        """An earlier transaction that has expired, and that nobody has put back, is put back first."""
-        state = self._ledger.state()
+    def _make_way(self) -> list[str]:
+        """Finish first what an earlier transaction has left, and tell of it."""
+        state, journal = self._ledger.state(), self._ledger.journal()
+        if journal and journal["phase"] == transaction.CONFIRMED:
+            self._complete(journal["pending"])
         expired = state.get("phase") == transaction.OPEN and self._ledger.deadline() < transaction.now()
         if expired or (state.get("phase") == transaction.RESTORING and not restore.is_at_work(self._ledger)):
             restore.restore(self._ledger, state["id"], "its time was over, and its watchdog was gone")
+            return [_restored(self._ledger.state())]
+        return []
 
     def _refuse_a_second(self, state: State) -> None:
         if state.get("phase") == transaction.RESTORING:
@@ -141,9 +149,7 @@ class Transaction(Procedure):
         """Write down what the host is, and show that the way back to it works."""
         with connection() as netlink:
             host = take(netlink, self._params["files"])
-        networks = None
-        with suppress(daemon.LibvirtError):
-            networks = restore.networks_now(self._params["uri"])
+        networks = restore.networks_in_time(self._params["uri"])
         snapshot = {"host": host, "networks": networks}
         self._ledger.keep_snapshot(snapshot)
         program.pack(self._ledger.program, "_resources.restore:main")
@@ -169,20 +175,22 @@ class Transaction(Procedure):
     def _working_probes(self) -> dict[str, list[t.Any]]:
         asked = [*_gateways(), {"libvirt": self._params["uri"]}]
         named = list(self._params["probes"])
-        return {
-            "working": [probe for probe in [*asked, *named] if _answers(probe)],
-            "silent": [_told(probe) for probe in named if not _answers(probe)],
-        }
+        working = [probe for probe in [*asked, *named] if _answers(probe)]
+        return {"working": working, "silent": [_told(probe) for probe in named if probe not in working]}
 
     # ending
 
     def _confirm(self) -> State:
         state = self._the_one()
         if state["phase"] == transaction.CONFIRMED:
+            journal = self._ledger.journal()  # of a confirmation that did not live to its end
+            if journal and journal["phase"] == transaction.CONFIRMED:
+                self._complete(journal["pending"])
             return {"changed": False, "id": state["id"]}
         if state["phase"] != transaction.OPEN:
-            raise HostNetError(_restored(self._await(state["id"]) or state))
-        silent = [_told(probe) for probe in state["probes"] if not _answers(probe)]
+            raise HostNetError(_restored(self._await(state["id"])))
+        daemon.demand()
+        silent = self._silent(state["probes"])
         if silent:
             report = self._put_back(state["id"], f"{', '.join(silent)} did not answer any more")
             raise HostNetError(_restored(report))
@@ -195,9 +203,19 @@ class Transaction(Procedure):
         watchdog.disarm(state["id"])
         return {"changed": False, "id": state["id"], "probes": state["probes"]}
 
+    def _silent(self, probes: list[State]) -> list[str]:
+        """Who does not answer any more; a bridge that has just come up is given time, as far as there is any."""
+        until = min(self._ledger.deadline() - _MARGIN, transaction.now() + _PROBE_SECONDS)
+        left = probes
+        while True:
+            left = [probe for probe in left if not _answers(probe)]
+            if not left or transaction.now() > until:
+                return [_told(probe) for probe in left]
+            time.sleep(0.5)
+
     def _commit(self, wanted: str) -> None:
         """What can fail comes first; with the journal's new phase it has happened, and a boot would complete it."""
-        with self._ledger.locked():
+        with self._ledger.locked(), self._ledger.idle():
             state = self._ledger.state()
             late = self._ledger.deadline() < transaction.now()
             if state.get("id") != wanted or state["phase"] != transaction.OPEN or late:
@@ -206,20 +224,24 @@ class Transaction(Procedure):
             if journal:
                 self._ledger.keep_journal({**journal, "phase": transaction.CONFIRMED, "pending": pending})
             self._ledger.write({**state, "phase": transaction.CONFIRMED})
+        self._complete(pending)
+
+    def _complete(self, pending: State | None) -> None:
         restore.complete(pending)
-        self._ledger.drop_journal()
-        watchdog.drop_for_boot()
+        with suppress(OSError):  # they would complete it once more
+            self._ledger.drop_journal()
+            watchdog.drop_for_boot()
 
     def _restore(self) -> State:
         state = self._the_one()
         if state["phase"] == transaction.CONFIRMED:
             raise HostNetError(f"Transaction {state['id']} was confirmed, so there is nothing to restore")
         before = state["phase"]
-        report = (
-            self._put_back(state["id"], "that was asked for")["report"]
-            if before != transaction.RESTORED
-            else state["report"]
-        )
+        if before != transaction.RESTORED:
+            state = self._put_back(state["id"], "that was asked for")
+        report = state.get("report")
+        if not report:
+            raise HostNetError(_restored(state))
         return {"changed": before != transaction.RESTORED and bool(report["steps"]), "id": state["id"], **report}
 
     def _the_one(self) -> State:
@@ -241,19 +263,17 @@ class Transaction(Procedure):
         while time.monotonic() < deadline and self._ledger.state()["phase"] == transaction.OPEN:
             time.sleep(0.05)
         restore.restore(self._ledger, wanted, why)  # which does nothing if the watchdog does it
-        return self._await(wanted) or self._ledger.state()
+        return self._await(wanted)
 
-    def _await(self, wanted: str) -> State | None:
-        """The transaction as soon as it is restored; None if that takes longer than anybody would wait."""
+    def _await(self, wanted: str) -> State:
+        """The transaction as soon as it is restored, or is seen to take longer than anybody would wait."""
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             state = self._ledger.state()
-            if state.get("id") != wanted or state["phase"] == transaction.RESTORED:
-                return state
-            if state.get("waiting"):
-                return None
+            if state.get("id") != wanted or state["phase"] == transaction.RESTORED or state.get("waiting"):
+                break
             time.sleep(0.1)
-        return None
+        return self._ledger.state()
 
 
 def _gateways() -> list[State]:
@@ -277,11 +297,7 @@ def _link_to(gateway: str) -> str:
 def _answers(probe: State) -> bool:
     ((kind, target),) = probe.items()
     if kind == "libvirt":
-        try:
-            with daemon.connection(target, writable=False) as libvirt:
-                return bool(libvirt.version())
-        except HostNetError:
-            return False
+        return restore.networks_in_time(target) is not None
     if kind == "tcp":
         host, _colon, port = target.rpartition(":")
         return reach.connects(host.strip("[]"), int(port))
