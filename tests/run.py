@@ -65,7 +65,9 @@ SUITES = {
         lab="0 --sriov",
         fetched=SRIOV,
     ),
-    "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab="4 --sriov", fetched=SRIOV),
+    "fleet": Suite(
+        ("pytest tests/fleet tests/sriov_reboot --junitxml tests/output/fleet.xml",), lab="4 --sriov", fetched=SRIOV
+    ),
     "faults": Suite(
         ("pytest tests/faults --junitxml tests/output/faults.xml",), lab="3 --sriov --systemd", fetched=SRIOV
     ),

@@ -13,7 +13,7 @@ from .conftest import LAB
 
 MACHINE = pytest.mark.parametrize("host", ["kvmsriov"], indirect=True, ids=str)
 ADDRESS = "10.88.2.1"
-TIMEOUT, SLACK = 40, 5  # seconds; the machine is emulated, and takes its time to log in
+TIMEOUT, SLACK = 40, 15  # seconds; the machine is emulated, and takes its time to log in
 # the state as it is then, and the seconds since the boot: the transaction's clock
 RESTORED = """
 cd /run/kvm.hostnet/transaction
@@ -30,15 +30,15 @@ def clock(host):
 
 
 @MACHINE
-@pytest.mark.parametrize("step", ["+1 hour", "-1 hour"])
-def test_the_clock_is_set_while_a_transaction_is_open(host, fault, clock, step):
+def test_the_clock_is_set_while_a_transaction_is_open(host, fault, clock):
     """Neither early nor late: the time of a transaction is the time that passes."""
     before = host.state()
     host.open(timeout=TIMEOUT)
     host.sh("ip addr add 10.77.0.1/24 dev up0")
-    clock(step)
+    clock("+1 hour")
     time.sleep(5)
     assert host.transaction()["phase"] == "open" and "10.77.0.1" in host.sh("ip addr show up0")
+    clock("-2 hours")
     state, uptime = json.loads(host.sh(RESTORED))
     report = state["report"]
     assert not report["left"] and report["why"] == f"nobody confirmed it within {TIMEOUT} s"

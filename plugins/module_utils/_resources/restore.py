@@ -63,6 +63,8 @@ def _watch(ledger: Ledger, wanted: str) -> int:
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     armed_file(ledger).write_text(str(os.getpid()))
+    with ledger.locked():  # whoever opens it says last of all since when it is open
+        pass
     while True:
         state = ledger.state()
         if state.get("id") != wanted or state.get("phase") != transaction.OPEN:
