@@ -88,7 +88,7 @@ def test_a_second_run_during_the_first(fleet, host, fault):
     fault(host, before)
 
 
-SITE = {"hostnet_mode": "bridge", "hostnet_networks": [{"name": "lan", "uplink": "up0"}], "hostnet_confirm_timeout": 5}
+SITE = {"hostnet_mode": "bridge", "hostnet_networks": [{"name": "lan", "uplink": "up0"}], "hostnet_confirm_timeout": 60}
 
 
 TABLE = """\
