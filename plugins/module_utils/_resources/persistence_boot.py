@@ -43,9 +43,9 @@ def boot(stage: str) -> int:
     try:
         for told in stages[stage](StateFile().committed()):
             failures += 1
-            print(told, file=sys.stderr)
+            sys.stderr.write(f"{told}\n")
     except HostNetError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
     return 1 if failures else 0
 

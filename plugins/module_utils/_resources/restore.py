@@ -45,7 +45,7 @@ def main(word: str, wanted: str = "") -> int:
     try:
         return words[word](Ledger(), wanted)
     except HostNetError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
 
 
@@ -53,7 +53,7 @@ def _check(ledger: Ledger, _wanted: str) -> int:
     """Do all that a restore does but the changes; what differs already was changed by somebody else just now."""
     snapshot = ledger.snapshot()
     with connection() as netlink:
-        print(*plan(snapshot["host"], take(netlink, [])), sep="\n")
+        sys.stdout.write("".join(f"{step}\n" for step in plan(snapshot["host"], take(netlink, []))))
     if snapshot["networks"]:
         _networks_back(snapshot["networks"], dry=True)
     return 0
@@ -245,7 +245,7 @@ def _boot(ledger: Ledger, _wanted: str) -> int:
         }
         with ledger.locked():
             ledger.write({"id": journal["id"], "phase": transaction.RESTORED, "report": report})
-        print(f"Transaction {journal['id']}: {report['why']}; it was put back.")
+        sys.stdout.write(f"Transaction {journal['id']}: {report['why']}; it was put back.\n")
     elif journal:
         complete(journal["pending"])
     ledger.drop_journal()
