@@ -10,7 +10,7 @@ import pytest
 
 HOSTS = pytest.mark.parametrize("host", ["kvm1", "kvmnetworkd"], indirect=True, ids=str)
 NAMESPACES = pytest.mark.parametrize("host", ["kvm1"], indirect=True, ids=str)
-TIMEOUT = 2
+TIMEOUT = 10  # seconds, for a busy machine to get to the fault
 
 
 @HOSTS
@@ -20,7 +20,7 @@ def test_a_module_that_is_killed_at_any_step(host, fault):
     host.run("undo()")
     assert calls >= 7  # some to the kernel, and three to libvirt
     for number in range(1, calls + 1):
-        host.open(timeout=TIMEOUT)
+        host.open(timeout=TIMEOUT // 2)
         out, _err = host.run(f"before_call({number}, die); change(); print('whole')")
         assert out == ""
         report = host.ended()["report"]
