@@ -72,7 +72,9 @@ SUITES = {
         ("pytest tests/faults --junitxml tests/output/faults.xml",), lab="3 --sriov --systemd", fetched=SRIOV
     ),
     "systemd": Suite(
-        ("pytest tests/systemd --junitxml tests/output/systemd.xml",), lab="0 --systemd", fetched=(DEBIAN13,)
+        ("pytest tests/systemd/test_persistence.py --junitxml tests/output/systemd.xml",),
+        lab="0 --systemd",
+        fetched=(DEBIAN13,),
     ),
     "kernel": Suite(
         (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/kernel.xml",),
