@@ -72,7 +72,7 @@ SUITES = {
         ("pytest tests/faults --junitxml tests/output/faults.xml",), lab="3 --sriov --systemd", fetched=SRIOV
     ),
     "systemd": Suite(
-        ("pytest tests/systemd/test_persistence.py --junitxml tests/output/systemd.xml",),
+        ("pytest tests/systemd --junitxml tests/output/systemd.xml",),
         lab="0 --systemd",
         fetched=(DEBIAN13,),
     ),

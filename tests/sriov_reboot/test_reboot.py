@@ -93,6 +93,7 @@ def _environment():
 
 
 def test_functions_come_back_and_go_without_a_trace():
+    sh(f"ip link set {PF} down")  # as it boots
     original = sh(STATE)
     done = both(WISH)
     assert "keep /etc/kvm.hostnet/state.json" in done["kept"] and f"recreate virtual functions of {PF}" in done["now"]

@@ -15,12 +15,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAB = Path(os.environ.get("LAB_DIR", ROOT / ".lab"))
 LAB_PY = str(ROOT / "tests/lab/lab.py")
-# all that tells of the host's network, but for what is numbered anew at each boot, runs, or learns
+# all that tells of the host's network, but for what is numbered anew at each boot, runs, or learns; ip takes the number of
+# an uplink's other end, which is elsewhere, for that of a link here
 STATE = """
 ip -d -o link; ip -br addr; ip route show table all; ip -6 route; ip rule; bridge -d -o link; bridge vlan
 """
 NOISE = re.compile(
-    r"fe80::[\w:]+/\d+|@if\d+|link-netnsid \d+|\w*timer +[\d.]+|^\d+: |fdb_n_learned \d+|mcast_n_groups \d+|\d+sec|designated_\w+ \S+|port_\w+ 0x\w+|linkdown",
+    r"fe80::[\w:]+/\d+|@if\d+|(?<=\bup\d)@[\w-]+|link-netnsid \d+|\w*timer +[\d.]+|^\d+: |fdb_n_learned \d+|mcast_n_groups \d+|\d+sec|designated_\w+ \S+|port_\w+ 0x\w+|linkdown",
     re.MULTILINE,
 )
 OWN = re.compile(r"(local |anycast |multicast )?(fe80|ff00)::")  # the kernel's own, which come in their own time

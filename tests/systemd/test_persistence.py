@@ -39,7 +39,6 @@ BRIDGE = [{"name": "br-up0", "uplink": "up0"}]
 NO_BRIDGE = [{"name": "br-up0", "state": "absent"}]
 
 
-@pytest.mark.xfail(reason="the comparison with the host as it was is not settled yet", strict=False)
 def test_all_of_it_comes_back_and_goes_without_a_trace(host, silence):
     installed = host.state()
     host.sh("ip link set up1 up; ip link set up2 up")  # as the modules leave them

@@ -25,7 +25,7 @@ AUTOSTARTED = "ls /etc/libvirt/qemu/networks/autostart 2>/dev/null | sed 's/.xml
 # what STP and the kernel keep in mind of ports that came and went, and of a link that once was up; and the MAC address of
 # the host's own link, which udev derives from its name, and the kernel, where none runs as in the lab, draws by lot
 SEEN = re.compile(
-    r"topology_change\w* \d|ageing_time \d+(?= stp_state 1)|qdisc no\w+|(?<=\bup\d)@[\w-]+|[tg]so_max_\w+ \d+|link/ether \S+(?=.* macvlan )"
+    r"topology_change\w* \d|ageing_time \d+(?= stp_state 1)|qdisc no\w+|[tg]so_max_\w+ \d+|link/ether \S+(?=.* macvlan )"
 )
 LIBVIRT = (DEFINED, ACTIVE, AUTOSTARTED)
 SUBNETS = {f"net{number}": {"address": f"192.168.{number}.1/24", "dhcp": True} for number in range(160, 164)}

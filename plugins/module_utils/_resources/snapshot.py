@@ -185,6 +185,8 @@ def _differs(link: State, current: State) -> State:
             found.update({word: changed} if changed else {})
         elif value != have and not (word == "vlans" and value is None) and not (word == "source_macs" and not value):
             found[word] = value
+    if "master" in found:
+        found["up"] = link["up"]  # a bond takes down what leaves it
     return found
 
 
