@@ -58,6 +58,7 @@ def test_a_guest_keeps_what_it_has(two, nic, networks, running, pool, case):  # 
     assert MAC in nic.told(0) and "connections='1'" in pool()
     guest.destroy()
     assert (nic.told(0), nic.driver(0)) == before
+    sh("udevadm settle")  # which gives the function's interface its name
     assert not two({"name": PF, "reset": True})["changed"]
     assert two({"name": PF, "vf_count": 3})["changed"]
 

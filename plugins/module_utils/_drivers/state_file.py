@@ -80,11 +80,15 @@ class StateFile:
         self.discard()
 
     def discard(self) -> None:
-        """Forget the pending state."""
+        """Forget the pending state, and what was prepared for its commit."""
         for path in (self._pending, self._next):
             with suppress(OSError):  # a file system that is read-only has no pending state either
                 path.unlink(missing_ok=True)
         self._boot.discard()
+        if not self._committed.exists():
+            with suppress(OSError):
+                self._boot.remove()
+                self._committed.parent.rmdir()
 
     def _is_kept(self) -> bool:
         """Whether the pending state keeps anything."""

@@ -236,6 +236,7 @@ def _boot(ledger: Ledger, _wanted: str) -> int:
     if journal and journal["phase"] == transaction.OPEN:
         libvirt_records.put_back_definitions(journal["definitions"])
         restore_files(journal["files"])
+        StateFile().discard()
         report = {
             "why": "the host was restarted before anybody confirmed it",
             "steps": ["libvirt's networks as they were", *map("/{}".format, journal["files"])],
