@@ -6,7 +6,7 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._core import modes
-from ..plugin_utils import functions, guests, inventory, outcomes, uplinks
+from ..plugin_utils import choice, functions, guests, inventory, outcomes, uplinks
 
 HEAD = ("host", "network", "mode", *modes.DIRECTIONS.values())
 LEGEND = "promised/measured; relay: as far as the switch reflects; ?: not measured; !: the promise does not hold"
@@ -50,22 +50,29 @@ class FilterModule:
         return {
             "absent": absent,
             "bridges": uplinks.bridges,
+            "choice_changes": choice.changes,
+            "choice_problems": choice.problems,
+            "choice_table": choice.table,
+            "choose": choice.choose,
             "confirm_problems": outcomes.confirm_problems,
             "drift": outcomes.drift,
             "guest_interfaces": guests.as_domains,
             "guest_problems": guests.problems,
             "host_links": uplinks.host_links,
+            "in_modes": choice.in_modes,
             "inventory_problems": inventory.problems,
+            "is_asked": choice.is_asked,
             "libvirt_networks": libvirt_networks,
             "lost_tasks": outcomes.lost_tasks,
             "measurable": measurable,
             "outcome_table": outcomes.outcome_table,
             "outcomes": outcomes.outcomes,
             "pending_bridges": uplinks.pending,
-            "reachability_table": reachability_table,
             "pending_functions": functions.pending,
-            "restored": outcomes.restored,
+            "probed_uplinks": choice.probed,
+            "reachability_table": reachability_table,
             "relayed_uplinks": uplinks.relayed,
+            "restored": outcomes.restored,
             "sriov_functions": functions.functions,
             "unless_adopted": outcomes.unless_adopted,
             "whole_devices": functions.for_guests_whole,

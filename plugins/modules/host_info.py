@@ -118,6 +118,13 @@ bridges:
   returned: success
   type: dict
   sample: {virbr0: {ports: [vnet0], stp: true, vlan_filtering: false, libvirt_network: default}}
+networks:
+  description:
+    - libvirt's networks by name, each with the mode that it is in, null for one that this collection does not set up,
+      and the uplinks that its guests sit on.
+  returned: success
+  type: dict
+  sample: {lan: {mode: macvtap_bridge, uplinks: [up0]}}
 unknown:
   description: Files of devices that did not answer in time, or were not asked after several had not.
   returned: success

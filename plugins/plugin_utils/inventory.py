@@ -11,6 +11,7 @@ import typing as t
 
 from ..module_utils._core import canonical, modes
 from . import functions, uplinks
+from .choice import need_problems
 from .spelling import not_one_of, unknown
 
 if t.TYPE_CHECKING:
@@ -19,6 +20,7 @@ if t.TYPE_CHECKING:
     Network = dict[str, t.Any]
 
 STATES = ("active", "inactive", "absent")
+_NAMES = (*modes.MODES, uplinks.AUTO)
 _DHCP = ("start", "end", "hosts")
 _DHCP_HOST = ("ip", "mac", "name")
 
@@ -53,7 +55,8 @@ def _network_problems(given: Network, default_mode: str) -> Iterator[str]:
         canonical.network_name(network["name"])
     except ValueError as error:
         yield str(error)
-    yield from unknown("option", network, sorted(modes.KNOWN))
+    yield from unknown("option", network, sorted({*modes.KNOWN, "needs"}))
+    yield from need_problems(network.get("needs", []))
     state = network.get("state", "active")
     if state not in STATES:
         yield not_one_of("state", state, STATES)
@@ -64,22 +67,26 @@ def _network_problems(given: Network, default_mode: str) -> Iterator[str]:
         return
     name = network.get("mode", default_mode)
     if not isinstance(name, str):
-        yield f"its mode is {name}; write one word, one of {', '.join(modes.MODES)}"
+        yield f"its mode is {name}; write one word, one of {', '.join(_NAMES)}"
     elif not name:
-        yield f"it has no mode; give it one, or set hostnet_mode for the host, to one of {', '.join(modes.MODES)}"
-    elif name not in modes.MODES:
-        yield not_one_of("mode", name, modes.MODES)
-    else:
-        mode = modes.MODES[name]
-        missing = [word for word in mode.needs if not network.get(word)]
-        yield from (f"mode {name} needs {_MEANING[word]}" for word in missing)
-        if network.get("host_access") and mode.promise("guest_to_host") == modes.NO:
-            yield f"host_access does not help in mode {name}, where a macvlan of the host's own meets no guest"
-        try:
-            as_libvirt({**network, "mode": name}) if not missing else None
-            uplinks.host_links([network], name) if not missing else None
-        except ValueError as error:
-            yield str(error)
+        yield f"it has no mode; give it one, or set hostnet_mode for the host, to one of {', '.join(_NAMES)}"
+    elif name not in _NAMES:
+        yield not_one_of("mode", name, _NAMES)
+    elif name != uplinks.AUTO:
+        yield from _mode_problems(network, name)
+
+
+def _mode_problems(network: Network, name: str) -> Iterator[str]:
+    mode = modes.MODES[name]
+    missing = [word for word in mode.needs if not network.get(word)]
+    yield from (f"mode {name} needs {_MEANING[word]}" for word in missing)
+    if network.get("host_access") and mode.promise("guest_to_host") == modes.NO:
+        yield f"host_access does not help in mode {name}, where a macvlan of the host's own meets no guest"
+    try:
+        as_libvirt({**network, "mode": name}) if not missing else None
+        uplinks.host_links([network], name) if not missing else None
+    except ValueError as error:
+        yield str(error)
 
 
 def _removal_problems(network: Network, default_mode: str) -> Iterator[str]:

@@ -69,7 +69,8 @@ def _outcome(host: str, known: Result) -> Result:
     then = f"{did}; then {failed}" if failed else did
     is_open, is_kept = opened.get("id"), opened.get("id") and opened["id"] == ended.get("id")
     networks = known.get("hostnet_did_networks", {})
-    is_set_up = is_kept or ("changed" in networks and not networks.keys() & {"failed", "unreachable", "skipped"})
+    went_wrong = any(networks.get(word) for word in ("failed", "unreachable", "skipped"))
+    is_set_up = is_kept or ("changed" in networks and not went_wrong)
     functions = " (virtual functions stay as they were changed)" if "virtual functions" in changed else ""
     cases = (
         (back.get("failed") or back.get("left"), "half way", restored(back) or str(back.get("msg")), True),

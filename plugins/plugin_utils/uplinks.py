@@ -15,6 +15,9 @@ if t.TYPE_CHECKING:
 
     Network = dict[str, t.Any]
 
+AUTO = "auto"  #: the mode of a network whose mode is chosen by what it needs
+# a network that is to be absent leaves what any mode made for it
+_ANY = modes.Mode("any", "", (), (), (modes.NO, modes.NO, modes.NO, modes.NO, modes.NO))
 HOST_ACCESS = ("address", "guests")
 _NEEDS = (
     "mode bridge needs an uplink that a bridge is made for, such as uplink: eth1, or a bridge that is there, such as "
@@ -30,6 +33,8 @@ def said(network: Network) -> Network:
 def mode_of(network: Network, default_mode: str) -> modes.Mode | None:
     """The mode of a network; None where the inventory names none that there is."""
     name = network.get("mode") or default_mode
+    if name == AUTO:
+        return _ANY
     return modes.MODES.get(name) if isinstance(name, str) else None
 
 
@@ -81,12 +86,12 @@ def bridges(networks: list[Network], default_mode: str = "") -> list[Network]:
                 "state": "present",
                 "uplink": uplinks_of(network)[0],
             }
-        for name in () if wanted else _left_behind(network):
+        for name in () if wanted else left_behind(network):
             found.setdefault(name, {"name": name, "state": "absent", "only_own": True})
     return list(found.values())
 
 
-def _left_behind(network: Network) -> list[str]:
+def left_behind(network: Network) -> list[str]:
     """The bridges that mode bridge would have made for a network."""
     uplinks = uplinks_of(network)
     named = [str(network["bridge"])] if network.get("bridge") and len(uplinks) == 1 else []

@@ -8,9 +8,8 @@ import ast
 import pytest
 import yaml
 
-from .conftest import ROOT, Fleet
+from .conftest import HOSTS, ROOT, Fleet
 
-HOSTS = ("kvm1", "kvm2", "kvm3")
 GUESTS = {
     "hostnet_guests": [
         {"name": "web1", "networks": ["lan"]},
@@ -25,6 +24,7 @@ MODES = {
 FLEET = {
     host: {**GUESTS, "hostnet_verify": False, "hostnet_networks": [{"name": "lan", **MODES[host]}]} for host in HOSTS
 }
+UNGUARDED = {host: {**said, "hostnet_confirm": "off"} for host, said in FLEET.items()}
 DEFINE = """/usr/bin/python3 -c '
 import libvirt
 daemon = libvirt.open("qemu:///system")
@@ -75,10 +75,10 @@ def test_the_same_guests_on_hosts_of_different_modes(guests):
     ],
 )
 def test_a_mistake_fails_one_host_in_a_sentence(given, sentence, guests):
-    done = guests.play("site", {**FLEET, "kvm1": {**FLEET["kvm1"], "hostnet_guests": [given]}})
+    done = guests.play("site", {**UNGUARDED, "kvm1": {**UNGUARDED["kvm1"], "hostnet_guests": [given]}})
     assert sentence in done.failure("kvm1")
     assert done.failure("kvm2") is None and done.failure("kvm3") is None
-    guests.play("remove", FLEET)
+    guests.play("remove", UNGUARDED)
 
 
 def test_the_examples_of_the_module(guests, tmp_path):
@@ -92,7 +92,14 @@ def test_the_examples_of_the_module(guests, tmp_path):
     playbook.write_text(yaml.safe_dump([{"hosts": "wanted", "gather_facts": False, "become": True, "tasks": tasks}]))
     networks = [{"name": "lan", **MODES["kvm1"]}, {"name": "build", "mode": "isolated", "address": "192.168.151.1/24"}]
     guest = {"name": "web1", "networks": [{"name": "lan", "mac": "52:54:00:12:34:56"}]}
-    host = {"kvm1": {"hostnet_networks": networks, "hostnet_guests": [guest], "hostnet_verify": False}}
+    host = {
+        "kvm1": {
+            "hostnet_networks": networks,
+            "hostnet_guests": [guest],
+            "hostnet_verify": False,
+            "hostnet_confirm": "off",
+        }
+    }
     assert guests.play("site", host).code == 0
     done = guests.play(str(playbook), host)
     assert done.code == 0, done.output

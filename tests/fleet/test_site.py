@@ -112,7 +112,7 @@ def test_verify_leaves_nothing_behind(fleet):
 
 
 def test_an_edit_of_the_inventory_converges(fleet):
-    host = {"hostnet_networks": [BUILD], "hostnet_verify": False}
+    host = {"hostnet_networks": [BUILD], "hostnet_verify": False, "hostnet_confirm": "off"}
     edits = [
         {"dhcp": {"start": "192.168.150.50", "end": "192.168.150.60"}},
         {"domain": "build.example"},

@@ -8,9 +8,10 @@ import yaml
 from ansible_collections.kvm.hostnet.plugins.filter.hostnet import FilterModule, absent, measurable, reachability_table
 from ansible_collections.kvm.hostnet.plugins.module_utils._core import modes
 from ansible_collections.kvm.hostnet.plugins.plugin_utils import inventory, uplinks
+from ansible_collections.kvm.hostnet.plugins.plugin_utils.capabilities import NEEDS
 
 ROOT = Path(__file__).parents[2]
-ALL_MODES = ", ".join(modes.MODES)
+ALL_MODES = ", ".join((*modes.MODES, uplinks.AUTO))
 ACCESS = {"address": "192.0.2.9", "guests": ["192.0.2.64/26"]}
 BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24"}
 
@@ -39,7 +40,7 @@ BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24"}
           "address: 192.168.150.1/24"]),
         ([{**BUILD, "state": "up"}], "", ['Network build: there is no state "up"; it is one of active, inactive, absent']),
         ([{**BUILD, "adress": 1}], "",
-         [f'Network build: there is no option "adress"; did you mean address? it is one of {", ".join(sorted(modes.KNOWN))}']),
+         [f'Network build: there is no option "adress"; did you mean address? it is one of {", ".join(sorted([*modes.KNOWN, "needs"]))}']),
         ([{**BUILD, "address": "192.168.150.1"}], "",
          ["Network build: address 192.168.150.1 lacks its prefix, such as 192.168.150.1/24"]),
         ([{**BUILD, "address": "192.168.150/24"}], "",
@@ -192,9 +193,11 @@ def test_which_uplinks_need_a_switch_that_reflects():
 
 def test_the_options_of_networks_are_documented():
     spec = yaml.safe_load((ROOT / "roles/hostnet/meta/argument_specs.yml").read_text())
-    documented = spec["argument_specs"]["main"]["options"]["hostnet_networks"]["options"]
-    assert set(documented) == modes.KNOWN
-    assert documented["mode"]["choices"] == list(modes.MODES)
+    options = spec["argument_specs"]["main"]["options"]
+    documented = options["hostnet_networks"]["options"]
+    assert set(documented) == {*modes.KNOWN, "needs"}
+    assert documented["mode"]["choices"] == options["hostnet_mode"]["choices"][1:] == [*modes.MODES, uplinks.AUTO]
+    assert documented["needs"]["choices"] == options["hostnet_needs"]["choices"] == list(NEEDS)
     assert tuple(documented["state"]["choices"]) == inventory.STATES
 
 

@@ -14,7 +14,8 @@ OPENED = {"hostnet_transaction": {"id": "a1", "changed": False}, "hostnet_confir
 CONFIRMED = {**OPENED, "hostnet_confirmed": {"id": "a1", "changed": False}}
 BACK = {**OPENED, "hostnet_confirmed": {"failed": True}, "hostnet_failed": "too bad"}
 SKIPPED = {"changed": False, "skipped": True}
-CHANGED, SAME = {"changed": True, "steps": ["define lan"]}, {"changed": False, "steps": []}
+CHANGED = {"changed": True, "failed": False, "steps": ["define lan"]}
+SAME = {"changed": False, "failed": False, "steps": []}
 WHY = {"why": "libvirt did not answer any more", "left": [], "functions": []}
 
 ROWS = [

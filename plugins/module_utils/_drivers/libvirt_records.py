@@ -55,6 +55,28 @@ def _documents(*directories: Path) -> Iterator[tuple[str, ElementTree.Element]]:
                 continue
 
 
+def networks(root: str = "/") -> dict[str, dict[str, t.Any]]:
+    """Of each network, active or defined, what tells its mode, in the words of the module libvirt_networks."""
+    found = {}
+    for name, document in _documents(Path(root, _DEFINITIONS), Path(root, "run/libvirt/network")):
+        network = document if document.tag == "network" else next(document.iter("network"), document)
+        forward = next(network.iter("forward"), ElementTree.Element("forward", mode="none"))
+        physical = [node.get("dev", "") for node in forward.findall("pf")]
+        told: dict[str, t.Any] = {
+            "forward": {
+                "mode": forward.get("mode", "nat"),
+                "interfaces": [node.get("dev", "") for node in forward.findall("interface")],
+                "pf": "".join(physical),
+            }
+        }
+        for word in ("bridge", "virtualport"):
+            node = network.find(word)
+            if node is not None:
+                told[word] = dict(node.attrib)
+        found[name] = told
+    return found
+
+
 def users(root: str = "/") -> dict[str, list[str]]:
     """By link or PCI address, which libvirt networks and running guests use it, for a person to read."""
     found = {used: [f"guest {name}" for name in names] for used, names in guest_devices(root).items()}

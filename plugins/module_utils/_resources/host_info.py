@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from contextlib import contextmanager
 
+from .._core import modes
 from .._core.errors import HostNetError
 from .._core.field import Field
 from .._core.resource import Query
@@ -63,6 +64,10 @@ class HostInfo(Query):
         return {
             "links": told,
             "bridges": self._bridges(links),
+            "networks": {
+                name: {"mode": modes.mode_of(known), "uplinks": _uplinks(known["forward"])}
+                for name, known in libvirt_records.networks().items()
+            },
             "unknown": stuck,
             "iommu": self._system.has_iommu(),
             "open_vswitch": self._system.open_vswitch(),
@@ -96,6 +101,10 @@ def _kernel_users(name: str, links: State) -> list[str]:
     master = links[name]["master"]
     port = [f"{'Open vSwitch' if master == _OVS else links[master]['kind']} {master}"] if master else []
     return port + [f"{link['kind']} {upper}" for upper, link in links.items() if link.get("lower") == name]
+
+
+def _uplinks(forward: State) -> list[str]:
+    return [*forward["interfaces"], *([forward["pf"]] if forward["pf"] else [])]
 
 
 def _is_nic(name: str, link: State) -> bool:
