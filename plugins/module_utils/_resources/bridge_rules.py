@@ -7,7 +7,7 @@ This file is private to the collection.
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._drivers.messages import MACVLAN_KINDS
 from .bridge_fields import OWN_ALIAS, expanded
@@ -43,6 +43,7 @@ class Rules:
     immovable: dict[str, list[str]]  #: those that cannot be moved
     networks: dict[str, str]  #: the bridges of libvirt's networks, and for which each is
     wireless: set[str]
+    guests: dict[str, str] = field(default_factory=dict)  #: the links of running guests, and whose each is
 
     def problems(self, desired: State, goal: State) -> list[str]:
         """Everything that keeps the host from getting there."""
@@ -72,7 +73,8 @@ class Rules:
             if name in self.links:
                 yield f"{name} is no bridge, so it is not removed"
             return
-        guests = [port for port in bridge["ports"] if self.links[port]["kind"] == "tun"]
+        taps = (port for port in bridge["ports"] if self.links[port]["kind"] == "tun")
+        guests = [f"{tap} ({self.guests[tap]})" if tap in self.guests else tap for tap in taps]
         upper = self._upper(name)
         if name in self.networks:
             yield f"Bridge {name} is that of the libvirt network {self.networks[name]}; remove it with libvirt_networks"

@@ -135,6 +135,7 @@ class Bridges(Resource):
             immovable={name: layer3.unknown(layer3.on_link(self._layer3, name)) for name in self._links},
             networks=libvirt_records.network_bridges(),
             wireless={name for name in self._links if self._sysfs.is_wireless(name)},
+            guests=libvirt_records.guest_links(),
         )
         found = rules.problems(desired, self.aim(desired, current))
         if found:
