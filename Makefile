@@ -7,7 +7,7 @@ COLLECTIONS := $(CURDIR)/.cache
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test bench lint unit guests kernel debian13 sriov fleet systemd faults molecule sanity lab lab-sriov lab-systemd lab-down lab-hairpin packages clean
+.PHONY: help demo test gates bench lint unit guests kernel debian13 sriov fleet systemd faults molecule sanity lab lab-sriov lab-systemd lab-down lab-hairpin packages clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,14 +15,17 @@ help: ## show this
 demo: packages .venv/ansible ## three hosts, three modes, one playbook, proven by frames
 	@$(SUDO) tests/lab/demo.sh
 
-test: packages .venv/tests ## everything; ends with how many passed
+test: packages .venv/tests ## what a change is held to; ends with how many passed
 	@$(SUDO) env "PATH=$$PATH" tests/run.py
+
+gates: packages .venv/tests ## everything, also what takes too long for each change
+	@$(SUDO) env "PATH=$$PATH" tests/run.py --all
 
 lint unit guests kernel debian13 sriov fleet systemd molecule sanity: packages .venv/tests ## one part of the tests
 	@$(SUDO) env "PATH=$$PATH" tests/run.py $@
 
 faults: packages .venv/tests ## hurt hosts in the middle of a change; ends with how many were lost, and seconds to restore
-	@$(SUDO) env "PATH=$$PATH" tests/run.py $@
+	@$(SUDO) env "PATH=$$PATH" tests/run.py faults reboots
 
 bench: packages .venv/ansible ## compare with peers, side by side, as ratios; BENCH="10 100" networks and links
 	@$(SUDO) env "PATH=$$PATH" tests/bench.py $(BENCH)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the suites that are named, or all of them, two at a time; end with how many tests passed.
+"""Run the suites that are named, or those of `make test`, or with --all the nightly ones too; end with how many passed.
 
-A suite is a shell command.  What it printed is in tests/output/NAME.log, and is shown if it failed.
+Two run at a time.  A suite is a shell command.  What it printed is in tests/output/NAME.log, and is shown if it failed.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ LIBVIRT = " ".join(
 )
 # what distributions ship besides the pyroute2 of the two lab hosts: EPEL 9, Ubuntu 26.04, Fedora 45 and Alpine 3.23
 PYROUTE2 = ("0.5.14", "0.8.1", "0.9.7")
+NIGHTLY = ("reboots", "debian13-links", "pyroute2-0.8.1", "pyroute2-0.9.7")  # what takes long, and seldom breaks alone
 LINKS = " ".join(f"tests/kernel/test_{name}.py" for name in ("links", "bridges", "uplink_move", "snapshot"))
 
 
@@ -70,11 +71,16 @@ SUITES = {
         lab="0 --sriov",
         fetched=SRIOV,
     ),
-    "fleet": Suite(
-        ("pytest tests/fleet tests/sriov_reboot --junitxml tests/output/fleet.xml",), lab="4 --sriov", fetched=SRIOV
-    ),
+    "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab="4 --sriov", fetched=SRIOV),
     "faults": Suite(
-        ("pytest tests/faults --junitxml tests/output/faults.xml",), lab="3 --sriov --systemd", fetched=SRIOV
+        ("pytest tests/faults -m 'not nightly' --junitxml tests/output/faults.xml",),
+        lab="3 --systemd",
+        fetched=(DEBIAN13,),
+    ),
+    "reboots": Suite(
+        ("pytest tests/faults tests/sriov_reboot -m nightly --junitxml tests/output/reboots.xml",),
+        lab="1 --sriov --systemd",
+        fetched=SRIOV,
     ),
     "systemd": Suite(
         ("pytest tests/systemd --junitxml tests/output/systemd.xml",),
@@ -91,6 +97,12 @@ SUITES = {
         lab="1",
         debian13=True,
         fetched=(DEBIAN13, GUEST),
+    ),
+    "debian13-links": Suite(
+        (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest {LINKS} --junitxml tests/output/debian13-links.xml",),
+        lab="1",
+        debian13=True,
+        fetched=(DEBIAN13,),
     ),
     "guests": Suite(("pytest tests/guests --junitxml tests/output/guests.xml",), lab="1", fetched=(GUEST,)),
     **{f"pyroute2-{version}": with_pyroute2(version) for version in PYROUTE2},
@@ -203,7 +215,8 @@ def faults(names: list[str]) -> str:
 
 
 def main() -> int:
-    names = sys.argv[1:] or list(SUITES)
+    names = sys.argv[1:] or [name for name in SUITES if name not in NIGHTLY]
+    names = list(SUITES) if names == ["--all"] else names
     unknown = [name for name in names if name not in SUITES]
     if unknown:
         raise SystemExit(f"There is no suite {', '.join(unknown)}; there are {', '.join(SUITES)}")

@@ -11,6 +11,7 @@ import pytest
 
 from .conftest import LAB
 
+pytestmark = pytest.mark.nightly
 MACHINE = pytest.mark.parametrize("host", ["kvmsriov"], indirect=True, ids=str)
 ADDRESS = "10.88.2.1"
 TIMEOUT, SLACK = 40, 15  # seconds; the machine is emulated, and takes its time to log in

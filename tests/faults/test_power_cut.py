@@ -33,6 +33,7 @@ DEATHS = {
     "Ledger.drop_journal": True,
     "watchdog.disarm": True,
 }
+COMMIT = {"Ledger.keep_journal", "Ledger.write"}  # the two sides of the commit point
 IMPORTS = """
 from ansible_collections.kvm.hostnet.plugins.module_utils._drivers.ledger import Ledger
 from ansible_collections.kvm.hostnet.plugins.module_utils._drivers.state_file import StateFile
@@ -117,7 +118,9 @@ def test_a_cut_after_any_task(host, fault, tasks):
 
 
 @pytest.mark.parametrize("host", ["kvmnetworkd"], indirect=True)
-@pytest.mark.parametrize("call", DEATHS)
+@pytest.mark.parametrize(
+    "call", [pytest.param(call, marks=[] if call in COMMIT else pytest.mark.nightly) for call in DEATHS]
+)
 def test_a_cut_while_it_is_confirmed(host, fault, call):
     before = host.state()
     wanted = host.open(timeout=FOR_EVER)
@@ -131,6 +134,7 @@ def test_a_cut_while_it_is_confirmed(host, fault, call):
     assert "transaction" not in left and bool(left) == DEATHS[call]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("host", ["kvmnm"], indirect=True)
 def test_what_was_confirmed_outlives_the_next_transaction(host, fault):
     """Whoever confirms dies before the end, and the host does not go down until another change was given up."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.nightly
 ROOT = Path(__file__).parents[2]
 LAB = str(ROOT / "tests/lab/lab.py")
 HOST, PF, MAC = "kvmsriov", "enp1s0", "52:54:00:88:02:99"
