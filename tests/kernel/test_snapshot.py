@@ -16,10 +16,12 @@ from .lasting import lasting
 @pytest.fixture
 def host(topology):
     """A host with some of everything."""
+    sh("sysctl -qw net.ipv6.conf.default.dad_transmits=0")  # addresses are what they are from the start on
     topology(
         "add v0 type veth peer name v1", "set v0 up", "set v1 up", "add m0 link v0 type macvlan mode bridge", "set m0 up",
         "add t0 link v0 type macvtap mode vepa", "add b0 type bridge stp_state 1 forward_delay 400", "set b0 up",
         "add d0 type veth peer name d1", "set d0 master b0 up", "set d1 up", "add b1 type bridge",
+        "set b0 addrgenmode none",  # which would get its own as late as STP lets its port forward
     )  # fmt: skip
     sh("bridge link set dev d0 isolated on hairpin off cost 7")
     sh("ip addr add 10.9.0.1/24 dev v0; ip addr add 10.9.0.2/24 dev v0; ip addr add fd09::1/64 dev v0 nodad")
@@ -31,6 +33,7 @@ def host(topology):
     sh("ip rule add from 10.9.0.0/24 table 77 priority 700; ip rule add iif v0 table 77 priority 701")
     time.sleep(0.5)  # carriers come, and with them link-local addresses
     yield
+    sh("sysctl -qw net.ipv6.conf.default.dad_transmits=1")
     sh(
         "ip rule del priority 700; ip rule del priority 701; ip route del blackhole 10.12.0.0/16; ip route flush table 77; ip route del 10.10.0.0/16 || true"
     )
