@@ -42,7 +42,7 @@ def host_state():
     )
     # timers and lifetimes run, bridges learn, and the kernel finds out about carrier in its own time
     kernel = re.sub(
-        r"\d+sec|tentative|\w*timer +[\d.]+|fdb_n_learned \d+|topology_change(_detected)? \d|NO-CARRIER,|,LOWER_UP|state \w+|linkdown",
+        r"\d+sec|tentative|\w*timer +[\d.]+|fdb_n_learned \d+|topology_change(_detected)? \d|ageing_time \d+(?= stp_state 1)|NO-CARRIER,|,LOWER_UP|state \w+|linkdown",
         "",
         kernel,
     )

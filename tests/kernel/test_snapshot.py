@@ -16,7 +16,8 @@ from .lasting import lasting
 @pytest.fixture
 def host(topology):
     """A host with some of everything."""
-    sh("sysctl -qw net.ipv6.conf.default.dad_transmits=0")  # addresses are what they are from the start on
+    # addresses are what they are from the start on; and libvirt leaves the host forwarding
+    sh("sysctl -qw net.ipv6.conf.default.dad_transmits=0 net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0")
     topology(
         "add v0 type veth peer name v1", "set v0 up", "set v1 up", "add m0 link v0 type macvlan mode bridge", "set m0 up",
         "add t0 link v0 type macvtap mode vepa", "add b0 type bridge stp_state 1 forward_delay 400", "set b0 up",
