@@ -22,6 +22,7 @@ from ansible_collections.kvm.hostnet.plugins.module_utils._resources.domain_inte
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.libvirt_networks import LibvirtNetworks
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.libvirt_networks_info import LibvirtNetworksInfo
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.macvtap_links import MacvtapLinks
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.ovs_bridges import OvsBridges
 
 DEFINITIONS = Path("/etc/libvirt/qemu/networks")
 
@@ -48,6 +49,17 @@ def host_state():
     )
     kernel = re.sub(r" +(?=\n)", "", kernel)
     return "\n".join([*told, *rules, kernel])
+
+
+def ovs_state():
+    """The same, and what the database of Open vSwitch holds but for what its daemon tells and counts."""
+    columns = {
+        "Bridge": "name,ports,datapath_type,fail_mode,stp_enable,rstp_enable,other_config,external_ids",
+        "Port": "name,interfaces,tag,trunks,vlan_mode,bond_mode,lacp,external_ids",
+        "Interface": "name,type,options,external_ids,error",
+    }
+    tables = [sh(f"ovs-vsctl --columns={words} list {table}") for table, words in columns.items()]
+    return "\n".join([host_state(), *("\n\n".join(sorted(table.strip().split("\n\n"))) for table in tables)])
 
 
 def do(kind, items=None, check=False, **options):
@@ -163,6 +175,14 @@ def bridges():
     """Converges bridges, and removes br0 and br1 in the end."""
     yield runner_of(Bridges)
     do(Bridges, [{"name": name, "state": "absent"} for name in ("br0", "br1")])
+
+
+@pytest.fixture
+def ovs_bridges(ovs):
+    """Converges bridges of Open vSwitch, and removes all but the one of the fixture in the end."""
+    yield runner_of(OvsBridges, ovs_state)
+    names = [name for name in sh("ovs-vsctl list-br").split() if name != ovs]
+    do(OvsBridges, [{"name": name, "state": "absent"} for name in names])
 
 
 @pytest.fixture

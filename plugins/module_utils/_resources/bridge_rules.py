@@ -66,13 +66,13 @@ class Rules:
 
     def _absent(self, name: str, item: State) -> Iterator[str]:
         bridge = self.current.get(name)
-        if item.get("only_own") and (self.links.get(name) or {}).get("alias") != OWN_ALIAS:
+        if item.get("only_own") and not self._is_own(name):
             return
         if bridge is None:
             if name in self.links:
                 yield f"{name} is no bridge, so it is not removed"
             return
-        guests = [port for port in bridge["ports"] if self.links[port]["kind"] == "tun"]
+        guests = self._guests(name)
         upper = self._upper(name)
         if name in self.networks:
             yield f"Bridge {name} is that of the libvirt network {self.networks[name]}; remove it with libvirt_networks"
@@ -89,10 +89,23 @@ class Rules:
             yield f"{item['uplink']} is no port of bridge {name}, so nothing can go back to it; {self._ports(name)}"
         yield from self._movable(name) if bridge.get("uplink") else ()
 
-    def _present(self, name: str, item: State, goal: State) -> Iterator[str]:
+    def _is_own(self, name: str) -> bool:
+        """Whether this collection made a bridge."""
+        return (self.links.get(name) or {}).get("alias") == OWN_ALIAS
+
+    def _guests(self, name: str) -> list[str]:
+        """The ports of a bridge that are those of guests."""
+        return [port for port in self.current[name]["ports"] if self.links[port]["kind"] == "tun"]
+
+    def _taken(self, name: str) -> Iterator[str]:
         if name in self.links and name not in self.current:
             kind = self.links[name]["kind"] or "physical"
             yield f"There is an interface {name} on this host, of kind {kind}, so no bridge can be called that"
+
+    def _present(self, name: str, item: State, goal: State) -> Iterator[str]:
+        taken = list(self._taken(name))
+        if taken:
+            yield from taken
             return
         if name in self.networks and item.keys() - _FLAGS_ONLY:
             yield f"Bridge {name} is that of the libvirt network {self.networks[name]}; change it with libvirt_networks"
