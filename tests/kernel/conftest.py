@@ -52,14 +52,17 @@ def host_state():
 
 
 def ovs_state():
-    """The same, and what the database of Open vSwitch holds but for what its daemon tells and counts."""
+    """What the database of Open vSwitch holds, but for what its daemon tells and counts, and what the kernel has."""
     columns = {
         "Bridge": "name,ports,datapath_type,fail_mode,stp_enable,rstp_enable,other_config,external_ids",
         "Port": "name,interfaces,tag,trunks,vlan_mode,bond_mode,lacp,external_ids",
         "Interface": "name,type,options,external_ids,error",
     }
-    tables = [sh(f"ovs-vsctl --columns={words} list {table}") for table, words in columns.items()]
-    return "\n".join([host_state(), *("\n\n".join(sorted(table.strip().split("\n\n"))) for table in tables)])
+    told = sh(f"ovs-vsctl {' '.join(f'-- --columns={words} list {table}' for table, words in columns.items())}")
+    kernel = sh("ip -br link; ip -4 -br addr; ip route; ip rule; ls -l /etc/libvirt/qemu/networks")
+    return "\n\n".join(
+        [*sorted(told.strip().split("\n\n")), re.sub(r" (UP|DOWN|UNKNOWN|LOWERLAYERDOWN) +", " ", kernel)]
+    )
 
 
 def do(kind, items=None, check=False, **options):

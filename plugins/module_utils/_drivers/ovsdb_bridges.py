@@ -212,6 +212,6 @@ def _wire(column: str, value: t.Any) -> t.Any:
 
 def _error(row: State) -> str:
     """Why ovs-vswitchd cannot use an interface; empty if it can."""
-    told = next(iter(read_set(row["error"])), "")
+    told = "; ".join(str(text) for text in read_set(row["error"])).replace("\n", "; ")
     unusable = _UNUSABLE in read_set(row["ofport"])
-    return str(told).rstrip(".") or ("it has no port of the datapath" if unusable else "")
+    return told.rstrip(".") or ("it has no port of the datapath" if unusable else "")
