@@ -58,7 +58,7 @@ SUITES = {
     "molecule": Suite(
         ("molecule reset -s default", "molecule test --all"),
         passed=r"^(?!default)(\w+) +: actions=\d+ .* failed=0",
-        fetched=SRIOV,
+        fetched=(*SRIOV, OVS),
     ),
     "sriov": Suite(
         (f"{LAB} exec kvmsriov /usr/bin/python3 -B -m pytest tests/sriov --junitxml tests/output/sriov.xml",),
@@ -66,7 +66,9 @@ SUITES = {
         fetched=SRIOV,
     ),
     "fleet": Suite(
-        ("pytest tests/fleet tests/sriov_reboot --junitxml tests/output/fleet.xml",), lab="4 --sriov", fetched=SRIOV
+        ("pytest tests/fleet tests/sriov_reboot --junitxml tests/output/fleet.xml",),
+        lab="4 --sriov",
+        fetched=(*SRIOV, OVS),
     ),
     "faults": Suite(
         ("pytest tests/faults --junitxml tests/output/faults.xml",), lab="3 --sriov --systemd", fetched=SRIOV

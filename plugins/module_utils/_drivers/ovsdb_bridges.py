@@ -29,7 +29,8 @@ _COLUMNS = {
     "Open_vSwitch": ("datapath_types", "iface_types"),
     "Bridge": ("name", "ports", "datapath_type", "fail_mode", "stp_enable", "rstp_enable",
                "other_config", "external_ids"),
-    "Port": ("name", "interfaces", "tag", "trunks", "vlan_mode", "bond_mode", "lacp", "external_ids"),
+    "Port": ("name", "interfaces", "tag", "trunks", "vlan_mode", "bond_mode", "lacp",
+             "other_config", "external_ids"),
     "Interface": ("name", "type", "options", "external_ids"),
 }  # fmt: skip
 _MAPS = ("other_config", "external_ids", "options")
@@ -186,8 +187,8 @@ class Change:
         self._operations.append({"op": "mutate", "table": table, "where": where, "mutations": mutations})
 
 
-def put(link: str, bridge: str, path: str = SOCKET) -> None:
-    """Make an uplink a port of a bridge, or of none."""
+def put(link: str, bridge: str, marks: State, tag: int | None = None, path: str = SOCKET) -> None:
+    """Make one link a port of a bridge, or of none; `marks` are its external_ids."""
     bridges = read(path)["bridges"]
     holder = port_of(bridges, link)
     if holder == bridge:
@@ -196,7 +197,7 @@ def put(link: str, bridge: str, path: str = SOCKET) -> None:
     if holder:
         change.release(holder, link)
     if bridge:
-        change.add(bridge, link, {"interfaces": {link: {}}, "external_ids": {OWN: "uplink"}})
+        change.add(bridge, link, {"interfaces": {link: {}}, "external_ids": marks, "tag": tag})
     change.commit(f"make {link} a port of {bridge}" if bridge else f"take {link} out of {holder}")
 
 

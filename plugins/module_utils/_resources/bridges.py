@@ -129,7 +129,7 @@ class Bridges(Resource):
 
     def validate(self, desired: State, current: State) -> None:
         rules = Rules(
-            links={name: link for name, link in self._links.items() if name not in self._pending},
+            links=self._links_to_be(),
             current=current,
             layer3={name: self._told(name) for name in self._links},
             immovable={name: layer3.unknown(layer3.on_link(self._layer3, name)) for name in self._links},
@@ -139,6 +139,14 @@ class Bridges(Resource):
         found = rules.problems(desired, self.aim(desired, current))
         if found:
             raise HostNetError("Nothing was changed. " + ". ".join(found) + ".")
+
+    def _links_to_be(self) -> State:
+        """The links that there will be when earlier tasks of the run have done what they do."""
+        return {
+            name: {**link, "master": None if link["master"] in self._pending else link["master"]}
+            for name, link in self._links.items()
+            if name not in self._pending
+        }
 
     def aim(self, desired: State, current: State) -> State:
         return {name: self._aim(name, item, current.get(name)) for name, item in desired.items()}

@@ -10,7 +10,7 @@ import typing as t
 
 from .._core import canonical
 from .._core.field import Field
-from .._drivers.ovsdb_bridges import OWN
+from .._drivers.ovsdb_bridges import GUEST, OWN
 
 if t.TYPE_CHECKING:
     from .._core.field import State
@@ -47,7 +47,7 @@ BOND = (
     Field("bond_mode", wire="bond_mode", choices=("active-backup", "balance-slb", "balance-tcp")),
     Field("lacp", wire="lacp", choices=("active", "passive", "off")),
 )
-PORT_COLUMNS = ("tag", "trunks", "vlan_mode", "bond_mode", "lacp", "external_ids")
+PORT_COLUMNS = ("tag", "trunks", "vlan_mode", "bond_mode", "lacp", "other_config", "external_ids")
 OWN_COLUMNS = (
     Field("datapath_type", wire="datapath_type", choices=("system", "netdev")),
     Field("fail_mode", wire="fail_mode", choices=("standalone", "secure")),
@@ -76,7 +76,8 @@ NEW: State = {
 }  # fmt: skip
 NEW_INTERFACE: State = {"type": "", "options": {}, "external_ids": {}}
 NEW_PORT: State = {
-    "tag": None, "trunks": [], "vlan_mode": None, "bond_mode": None, "lacp": None, "external_ids": {OWN: "port"},
+    "tag": None, "trunks": [], "vlan_mode": None, "bond_mode": None, "lacp": None, "other_config": {},
+    "external_ids": {OWN: "port"},
 }  # fmt: skip
 
 
@@ -90,6 +91,20 @@ def bridge_state(row: State) -> State:
         "mac": config.pop(HWADDR, None),
         "other_config": config,
     }
+
+
+def with_ports(name: str, row: State) -> tuple[State, list[str]]:
+    """A bridge of the database with its ports, but for its own and those of guests; and which those are."""
+    others = {port: told for port, told in row["ports"].items() if port != name}
+    guests = [port for port, told in others.items() if _is_guests(told)]
+    ports = {port: port_state(told) for port, told in others.items() if port not in guests}
+    return {**bridge_state(row), "ports": ports}, guests
+
+
+def _is_guests(port: State) -> bool:
+    """Whether somebody has made a port for a guest; our own marks come first."""
+    marks = [GUEST in interface["external_ids"] for interface in port["interfaces"].values()]
+    return any(marks) and OWN not in port["external_ids"]
 
 
 def bridge_columns(state: State) -> State:

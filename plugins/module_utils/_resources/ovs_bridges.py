@@ -14,7 +14,7 @@ from .._core.errors import HostNetError
 from .._core.field import Field
 from .._core.resource import Resource
 from .._core.state import Step
-from .._drivers import libvirt_records, ovsdb_bridges
+from .._drivers import libvirt_records, ovs_boot, ovsdb_bridges
 from .._drivers.netlink import connection
 from .._drivers.sysfs import Sysfs
 from .._drivers.system import System
@@ -27,9 +27,8 @@ from .ovs_bridge_fields import (
     aimed_port,
     as_options,
     bridge_columns,
-    bridge_state,
     merged,
-    port_state,
+    with_ports,
 )
 from .ovs_bridge_rules import OvsRules
 from .uplink_move import Move, await_uplink, cautions, moving
@@ -52,11 +51,16 @@ _NOT_SWITCHING = (
 class OvsMove(Move):
     """As the move under a Linux bridge, but Open vSwitch makes the uplink a port while both links have everything."""
 
+    def __init__(self, *arguments: t.Any, carries: bool = False, back: bool = False) -> None:
+        super().__init__(*arguments, back=back)
+        self._carries = carries  #: whether the host has anything above its uplink, which no reboot would bring back
+
     def _holder(self) -> str:
         return ovsdb_bridges.port_of(ovsdb_bridges.read()["bridges"], self._uplink)
 
     def _switch(self, link: Netlink, bridge: str, with_it: list[Request]) -> list[str]:
-        ovsdb_bridges.put(self._uplink, bridge)
+        boot = {ovs_boot.BOOT: ovs_boot.boot_id()} if bridge and self._carries else {}
+        ovsdb_bridges.put(self._uplink, bridge, {ovsdb_bridges.OWN: _UPLINK, **boot})
         return link.batch(with_it)
 
 
@@ -103,11 +107,9 @@ class OvsBridges(Resource):
         return {name: self._bridge(name, row) for name, row in self._switch["bridges"].items()}
 
     def _bridge(self, name: str, row: State) -> State:
-        others = {port: told for port, told in row["ports"].items() if port != name}
-        self._guests[name] = [port for port, told in others.items() if _is_guest(told)]
-        ports = {port: port_state(told) for port, told in others.items() if port not in self._guests[name]}
-        up = self._links.get(name, {}).get("up", False)
-        state = {**bridge_state(row), "up": up, "layer3": self._told(name), "ports": ports}
+        state, self._guests[name] = with_ports(name, row)
+        state.update({"up": self._links.get(name, {}).get("up", False), "layer3": self._told(name)})
+        ports = state["ports"]
         marked = [port for port, told in ports.items() if told["external_ids"].get(ovsdb_bridges.OWN) == _UPLINK]
         item = self._desired.get(name, {})
         named = item.get("uplink")
@@ -214,6 +216,8 @@ class OvsBridges(Resource):
                 self._commit()
             self.apply(step)
         self._commit()
+        if any(step.verb in ("return", "delete", "release") for step in steps):
+            ovs_boot.forget_without(ovsdb_bridges.read()["bridges"])
 
     def _begin(self) -> None:
         self._change = ovsdb_bridges.Change(self._switch["bridges"])
@@ -262,8 +266,11 @@ class OvsBridges(Resource):
         self._change.set_interfaces(state["bridge"], port, interfaces) if interfaces else None
 
     def _move(self, uplink: str, state: State) -> None:
+        carries = bool(self._told(uplink))
+        if carries:
+            ovs_boot.keep_until_reboot()
         self._netlink.set_link(uplink, up=True)
-        self._moves.append(OvsMove(self._netlink, self._sysfs, uplink, state["bridge"]).run())
+        self._moves.append(OvsMove(self._netlink, self._sysfs, uplink, state["bridge"], carries=carries).run())
 
     def _return(self, uplink: str, state: State) -> None:
         self._moves.append(OvsMove(self._netlink, self._sysfs, uplink, state["bridge"], back=True).run())
@@ -274,12 +281,6 @@ class OvsBridges(Resource):
         warnings = cautions(moved, self._layer3, self._system.managers(indexes))
         options = [as_options(name, state) for name, state in goal.items() if state]
         return {"moves": self._moves, "ovs_bridges": options, **({"warnings": warnings} if warnings else {})}
-
-
-def _is_guest(port: State) -> bool:
-    """Whether somebody has made a port for a guest; our own marks come first."""
-    marks = [ovsdb_bridges.GUEST in interface["external_ids"] for interface in port["interfaces"].values()]
-    return any(marks) and ovsdb_bridges.OWN not in port["external_ids"]
 
 
 def _steps(name: str, wanted: State, have: State | None) -> list[Step]:
