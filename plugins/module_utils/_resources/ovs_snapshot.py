@@ -36,6 +36,15 @@ def take() -> State | None:
     return {name: {**with_ports(name, row)[0], "up": True} for name, row in bridges.items()}
 
 
+def links_of(bridges: State | None) -> set[str]:
+    """The links that Open vSwitch has made."""
+    own = set(bridges or {})
+    for bridge in (bridges or {}).values():
+        for port in bridge["ports"].values():
+            own |= {name for name, interface in port["interfaces"].items() if interface["type"] == "internal"}
+    return own
+
+
 def plan(before: State | None, current: State | None) -> list[Step]:
     """The steps from the current bridges to those before.  Pure."""
     if current is None:

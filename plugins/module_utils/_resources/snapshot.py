@@ -59,13 +59,16 @@ def take(netlink: Netlink, files: list[str], root: str = "/") -> State:
         if name in links:
             links[name]["vlans"] = vlans
     sysfs = Sysfs(root)
+    ovs = ovs_snapshot.take()
+    for name in links.keys() & ovs_snapshot.links_of(ovs):  # whose daemon gives them these as it sees fit
+        links[name].update({"mac": None, "mtu": None})
     return {
         "links": links,
         "layer3": [entry for entry in netlink.layer3() if not layer3.is_learned(entry)],
         "forwarding": {family: sysfs.setting("all", family, "forwarding") for family in _FORWARDING},
         "functions": {name: len(sysfs.functions(name)) for name in links},
         "files": {path: _content(root, path) for path in _paths(files, root)},
-        "ovs": ovs_snapshot.take(),
+        "ovs": ovs,
         "named": _named(root),
         "theirs": sorted({*libvirt_records.network_bridges(root), *libvirt_records.guest_links(root)}),
     }
