@@ -215,6 +215,9 @@ class OvsBridges(Resource):
             if step.verb in ("move", "return"):
                 self._commit()
             self.apply(step)
+            if step.verb in ("move", "return"):  # which has made the uplink a port, or none
+                self._switch = ovsdb_bridges.read()
+                self._begin()
         self._commit()
         if any(step.verb in ("return", "delete", "release") for step in steps):
             ovs_boot.forget_without(ovsdb_bridges.read()["bridges"])
@@ -256,12 +259,9 @@ class OvsBridges(Resource):
         self._links_due.append(lambda: self._netlink.set_link(name, up=state["up"]))
 
     def _set_port(self, port: str, state: State) -> None:
-        row = self._switch["bridges"][state["bridge"]]["ports"].get(port)
+        row = self._switch["bridges"][state["bridge"]]["ports"][port]
         columns = dict(state["columns"])
         interfaces = columns.pop("interfaces", None)
-        if row is None:  # an uplink, which its move has just made one
-            row = ovsdb_bridges.read()["bridges"][state["bridge"]]["ports"][port]
-            self._switch["bridges"][state["bridge"]]["ports"][port] = row
         self._change.update("Port", port, columns, row) if columns else None
         self._change.set_interfaces(state["bridge"], port, interfaces) if interfaces else None
 

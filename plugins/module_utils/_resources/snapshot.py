@@ -202,8 +202,13 @@ def _differs(link: State, current: State) -> State:
 
 
 def _layer3_steps(before: State, current: State, known: set[str], others: set[str]) -> list[Step]:
+    def is_ours(entry: State) -> bool:
+        names = layer3.names(entry)
+        is_detached = entry["what"] == "rule" and not names & current["links"].keys()  # of a bridge that has gone
+        return not names & others and (names <= known or is_detached)
+
     def ours(entries: list[State]) -> list[State]:
-        return [entry for entry in entries if not (layer3.names(entry) & others) and layer3.names(entry) <= known]
+        return [entry for entry in entries if is_ours(entry)]
 
     was, have = ours(before["layer3"]), ours(current["layer3"])
     # what the kernel or a DHCP client has given meanwhile goes when its time has come
