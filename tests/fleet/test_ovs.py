@@ -29,7 +29,7 @@ def switched(fleet):
     yield fleet
     removed = fleet.play("remove", host())
     assert removed.code == 0, removed.output
-    assert fleet.sh("kvm1", PLACE).strip() == "up0" and fleet.sh("kvm1", "ovs-vsctl list-br") == ""
+    assert fleet.sh("kvm1", PLACE).partition("@")[0].strip() == "up0" and fleet.sh("kvm1", "ovs-vsctl list-br") == ""
 
 
 def test_a_host_in_mode_ovs_keeps_its_promises_and_comes_back(switched):
@@ -40,7 +40,7 @@ def test_a_host_in_mode_ovs_keeps_its_promises_and_comes_back(switched):
     done = switched.play("site", host())
     assert done.code == 0, done.output
     assert done.changed("kvm1") == checked.changed("kvm1") != set()
-    assert switched.sh("kvm1", PLACE).strip() == "ovs-up0"
+    assert switched.sh("kvm1", PLACE).strip() == "ovs-up0"  # the very address that the login uses
     [network] = done.of("kvm1", "Measure")[-1]["networks"]
     assert network["mode"] == "ovs" and all(told["measured"] for told in network["directions"].values()), network
     assert switched.sh("kvm1", "ovs-vsctl list-ports ovs-up0").split() == ["up0"], "probes leave nothing"
@@ -54,37 +54,15 @@ def test_modes_hand_the_uplink_over_to_each_other(switched):
     for mode, place in {"bridge": "br-up0", "ovs": "ovs-up0", "macvtap_bridge": "up0"}.items():
         inventory = host(mode, hostnet_verify=False)
         checked = switched.play("site", inventory, "--check")
-        assert checked.code == 0, checked.output
         done = switched.play("site", inventory)
-        assert done.code == 0, done.output
+        assert (checked.code, done.code) == (0, 0), checked.output + done.output
         assert done.changed("kvm1") == checked.changed("kvm1") != set()
         assert switched.sh("kvm1", PLACE).partition("@")[0].strip() == place
     assert "openvswitch" not in switched.sh("kvm1", "cat /etc/libvirt/qemu/networks/lan.xml")
 
 
-@pytest.mark.parametrize(
-    ("network", "more", "sentence"),
-    [
-        (LAN, {"hostnet_persist": True}, "Set hostnet_persist: false"),
-        ({**LAN, "uplink": "up1", "bridge": "up2"}, {}, "There is an interface up2 on this host"),
-        ({**LAN, "uplink": "nix"}, {}, "There is no interface nix on this host for bridge ovs-nix"),
-        ({**LAN, "portgroups": [{"name": "a", "vlan": 4095}]}, {}, "vlan of portgroup a is 4095; write a number from 1 to 4094"),
-    ],
-    ids=["addresses that a reboot loses", "a name that is taken", "no uplink", "no VLAN"],
-)  # fmt: skip
-def test_what_cannot_be_fails_in_a_sentence_and_changes_nothing(network, more, sentence, switched):
+def test_addresses_that_a_reboot_would_lose_are_not_moved_unless_that_is_wanted(switched):
     before = switched.state("kvm1")
-    done = switched.play("site", host("ovs", [network], **more))
-    assert done.code != 0 and sentence.lower() in " ".join(done.failure("kvm1").split()).lower()
+    done = switched.play("site", host(hostnet_persist=True))
+    assert done.code != 0 and "set hostnet_persist: false" in " ".join(done.failure("kvm1").split())
     assert switched.state("kvm1") == before
-
-
-def test_a_host_that_is_not_confirmed_takes_its_uplink_out_again(switched):
-    before = switched.sh("kvm1", "ip -4 -br addr; ip route")
-    done = switched.play("site", host(hostnet_confirm="manual", hostnet_confirm_timeout=4))
-    assert done.code == 0, done.output
-    switched.sh("kvm1", "for n in $(seq 100); do ovs-vsctl br-exists ovs-up0 || exit 0; sleep 0.2; done; exit 1")
-    switched.sh(
-        "kvm1", "for n in $(seq 50); do ip -4 addr show up0 | grep -q 10.88.1.1 && exit 0; sleep 0.1; done; exit 1"
-    )
-    assert switched.sh("kvm1", "ip -4 -br addr; ip route") == before

@@ -6,11 +6,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
+from ansible_collections.kvm.hostnet.plugins.module_utils._core import transaction
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.errors import HostNetError
 from ansible_collections.kvm.hostnet.plugins.module_utils._drivers import ovs_boot
 from ansible_collections.kvm.hostnet.plugins.module_utils._drivers.netlink import connection
@@ -19,9 +18,10 @@ from ansible_collections.kvm.hostnet.plugins.module_utils._resources.snapshot im
 
 from .conftest import do, ovs_state, sh
 from .lasting import lasting
+from .test_transaction import change, wait_for
 from .test_uplink_move import ABSENT, PATIENCE, Conversation, above, crash, uplink
 
-__all__ = ["uplink"]  # a fixture
+__all__ = ["change", "uplink"]  # fixtures
 BRIDGE = {"name": "br0", "uplink": "e0", "datapath_type": "netdev"}
 
 
@@ -49,7 +49,7 @@ def test_one_tcp_connection_through_it_all(uplink, ovs_bridges, record_property)
     assert talk.silence < PATIENCE and talk.round_trip < PATIENCE
 
 
-@pytest.mark.parametrize("call", range(4, 17, 3))
+@pytest.mark.parametrize("call", (4, 11, 14, 16))
 @pytest.mark.parametrize("way", ["there", "back"])
 def test_a_crash_at_any_call_leaves_the_host_with_all_it_had(way, call, uplink, ovs_bridges):
     if way == "back":
@@ -97,14 +97,6 @@ def test_a_bridge_that_somebody_made_for_an_uplink_needs_to_be_told_which_it_is(
 # until a reboot
 
 
-@pytest.fixture
-def systemd():
-    """A host that seems to run it."""
-    Path("/run/systemd/system").mkdir(parents=True)  # /run is the lab host's own
-    yield Path("/run/etc/systemd/system") / ovs_boot.NAME
-    shutil.rmtree("/run/systemd")
-
-
 def test_the_next_boot_takes_the_uplink_out_and_this_one_does_not(uplink, ovs_bridges):
     ovs_bridges(BRIDGE)
     sh("ip link add p9 type veth peer name p9p; ovs-vsctl add-port br0 p9")
@@ -117,7 +109,7 @@ def test_the_next_boot_takes_the_uplink_out_and_this_one_does_not(uplink, ovs_br
     sh("ip -6 addr flush dev br0; ovs-vsctl del-br br0")
 
 
-def test_the_unit_of_the_next_boot_is_there_as_long_as_a_port_needs_it(systemd, tmp_path):
+def test_the_unit_of_the_next_boot_is_there_as_long_as_a_port_needs_it(tmp_path):
     (tmp_path / "run/systemd/system").mkdir(parents=True)
     (tmp_path / "etc/systemd/system").mkdir(parents=True)
     ovs_boot.keep_until_reboot(str(tmp_path))
@@ -155,6 +147,19 @@ def test_whatever_was_changed_is_put_back(items, uplink, ovs_bridges):
             failures = Restorer(netlink).carry_out(plan(before, take(netlink, [])))
         assert not failures and not plan(before, take(netlink, []))
     assert without_uuids(lasting(ovs_state())) == without_uuids(told) and above("e0") == had
+
+
+def test_without_a_confirmation_the_host_is_as_it_was(ovs_bridges, change):
+    def place():
+        return sh("ip -4 -br addr show up0; ip route; ovs-vsctl list-br")
+
+    before = place()
+    change(timeout=2)
+    do(OvsBridges, [{"name": "br0", "uplink": "up0", "datapath_type": "netdev"}])
+    assert place() != before
+    report = wait_for(transaction.RESTORED)["report"]
+    assert "ovs delete br0" in report["steps"] and not report["left"]
+    assert place() == before
 
 
 def without_uuids(told):

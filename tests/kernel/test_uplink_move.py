@@ -109,7 +109,8 @@ def above(link):
         return found
     for command in commands:
         for line in sh(command.replace("e0", link)).replace("\n\t", " ").replace("\\", " ").splitlines():
-            words = [word for word in line.split() if word != "nodad" and not word.endswith("sec")]
+            passing = ("nodad", "linkdown")  # the kernel tells of a carrier in its own time
+            words = [word for word in line.split() if word not in passing and not word.endswith("sec")]
             if link in words:
                 found.append(
                     " ".join("LINK" if word == link else word for word in words).partition(": ")[2] or " ".join(words)
