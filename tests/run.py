@@ -64,14 +64,14 @@ SUITES = {
     "molecule": Suite(
         ("molecule reset -s default", "molecule test --all"),
         passed=r"^(?!default)(\w+) +: actions=\d+ .* failed=0",
-        fetched=SRIOV,
+        fetched=(*SRIOV, OVS),
     ),
     "sriov": Suite(
         (f"{LAB} exec kvmsriov /usr/bin/python3 -B -m pytest tests/sriov --junitxml tests/output/sriov.xml",),
         lab="0 --sriov",
         fetched=SRIOV,
     ),
-    "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab="4 --sriov", fetched=SRIOV),
+    "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab="4 --sriov", fetched=(*SRIOV, OVS)),
     "faults": Suite(
         ("pytest tests/faults -m 'not nightly' --junitxml tests/output/faults.xml",),
         lab="3 --systemd",

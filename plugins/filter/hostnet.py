@@ -65,6 +65,7 @@ class FilterModule:
             "libvirt_networks": libvirt_networks,
             "lost_tasks": outcomes.lost_tasks,
             "measurable": measurable,
+            "ovs_bridges": uplinks.ovs_bridges,
             "outcome_table": outcomes.outcome_table,
             "outcomes": outcomes.outcomes,
             "pending_bridges": uplinks.pending,

@@ -221,7 +221,8 @@ options:
         choices: [veb, vepa]
   pending_links:
     description:
-      - Links that an earlier task of the same run removes. Check mode takes that for done, which it has not been.
+      - Links that an earlier task of the same run removes, or takes the ports of away. Check mode takes that for done,
+        which it has not been.
     type: list
     elements: str
     default: []

@@ -120,6 +120,10 @@ id:
   returned: success
   type: str
   sample: 5f1c2a9e
+open_vswitch:
+  description: Whether this host has an Open vSwitch, whose bridges are then part of the transaction.
+  returned: when it was opened
+  type: bool
 probes:
   description: What answered before, and has to answer again.
   returned: when it was opened or confirmed

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..module_utils._core import modes
-from .uplinks import said, uplinks_of
+from .uplinks import left_behind, said, uplinks_of
 
 if t.TYPE_CHECKING:
     Network = dict[str, t.Any]
@@ -38,10 +38,15 @@ class Place:
 
     @property
     def host_has_addresses(self) -> bool:
-        """Whether the host itself uses an uplink, or the bridge that it is under."""
+        """Whether the host itself uses an uplink, or the bridge that a mode has made for it."""
         links = self.facts["links"]
-        under = [links[name]["master"] for name in self.uplinks if name in links]
-        return any(links.get(name, {}).get("addresses") for name in (*self.uplinks, *under))
+        return any(links.get(name, {}).get("addresses") for name in (*self.uplinks, *left_behind(said(self.network))))
+
+    @property
+    def now(self) -> str | None:
+        """The mode that the network is in; None where there is no such network, or in none of ours."""
+        mode: str | None = self.facts["networks"].get(self.network["name"], {}).get("mode")
+        return mode
 
 
 @dataclass(frozen=True)

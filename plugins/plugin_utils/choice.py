@@ -11,7 +11,7 @@ import typing as t
 from ..module_utils._core import modes
 from .capabilities import CAPABILITIES, FASTEST, NEEDS, REFLECTS, THROUGHPUT, If, No, Place, unmet
 from .spelling import not_one_of
-from .uplinks import AUTO, draws_functions, left_behind, said, uplinks_of
+from .uplinks import AUTO, OVS_MASTER, draws_functions, left_behind, said, uplinks_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,21 +91,20 @@ def _choose(network: Network, place: Place, default_mode: str, needs: list[str])
     given = network.get("mode", default_mode)
     against = {name: reasons(name, place, needs) for name in PREFERENCE if name in modes.MODES}
     fitting = [name for name, found in against.items() if not found]
-    now = place.facts["networks"].get(network["name"], {}).get("mode")
-    mode = given if given != AUTO else _best(fitting, now, needs)
+    mode = given if given != AUTO else _best(fitting, place.now, needs)
     others = {name: found or [FITS_AS_WELL] for name, found in against.items() if name != mode}
     nearest = min(against, key=lambda name: _distance(name, against[name], needs))
     return {
         "name": network["name"],
         "mode": mode,
         "needs": needs,
-        "now": now,
+        "now": place.now,
         "set": _settings(mode, network, needs) if mode in fitting else {},
-        "because": _because(given, mode, now, against, needs),
+        "because": _because(given, mode, place.now, against, needs),
         "others": others,
         "fits": mode in fitting,
         "asked": given == AUTO or bool(needs),
-        "problem": "" if mode in fitting else _problem(given, nearest, now, against),
+        "problem": "" if mode in fitting else _problem(given, nearest, place.now, against),
     }
 
 
@@ -172,7 +171,8 @@ def _of_a_port(place: Place, own: bool = False) -> Iterator[str]:
     """An uplink that is under something else than what a mode made for this network."""
     for uplink in place.uplinks:
         link = place.link(uplink)
-        if link["master"] and link["master"] not in left_behind(place.network):
+        made = [*left_behind(place.network), *([OVS_MASTER] if place.now == "ovs" else [])]
+        if link["master"] and link["master"] not in made:
             yield f"{uplink} is a port of {link['master']}" + (
                 f"; name that with bridge: {link['master']}" if own else ""
             )

@@ -49,13 +49,13 @@ def _no_pf(mode: modes.Mode) -> Network:
 
 
 def vlan_of(network: Network, mode: modes.Mode) -> Network:
-    """The VLAN that libvirt gives a guest's virtual function; an empty one clears."""
+    """The VLAN that libvirt gives a guest's virtual function, or its port of Open vSwitch; an empty one clears."""
     number = network.get("vlan")
-    if number is None or not mode.is_exclusive:
+    if number is None or "vlan" not in mode.takes:
         return {}
     if not _is_whole(number) or not 1 <= int(number) <= 4094:
         raise ValueError(f"vlan is {number}; write one number from 1 to 4094")
-    if not draws_functions(network, mode):
+    if mode.is_exclusive and not draws_functions(network, mode):
         raise ValueError(
             "vlan needs virtual functions, which vf_count makes; an uplink itself takes no VLAN for guests"
         )

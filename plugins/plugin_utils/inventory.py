@@ -10,7 +10,7 @@ import ipaddress
 import typing as t
 
 from ..module_utils._core import canonical, modes
-from . import functions, uplinks
+from . import functions, portgroups, uplinks
 from .choice import need_problems
 from .spelling import not_one_of, unknown
 
@@ -85,6 +85,7 @@ def _mode_problems(network: Network, name: str) -> Iterator[str]:
     try:
         as_libvirt({**network, "mode": name}) if not missing else None
         uplinks.host_links([network], name) if not missing else None
+        uplinks.ovs_bridges([network], name) if not missing else None
     except ValueError as error:
         yield str(error)
 
@@ -92,6 +93,7 @@ def _mode_problems(network: Network, name: str) -> Iterator[str]:
 def _removal_problems(network: Network, default_mode: str) -> Iterator[str]:
     try:
         uplinks.bridges([network], default_mode)
+        uplinks.ovs_bridges([network], default_mode)
         uplinks.host_links([network], default_mode)
     except ValueError as error:
         yield str(error)
@@ -123,9 +125,11 @@ def as_libvirt(given: Network, default_mode: str = "") -> Network:
         "autostart": network.get("autostart", True),
         "forward": {"mode": mode.forward, **functions.pool_of(network, mode)},
         "vlan": functions.vlan_of(network, mode),
+        # they are VLANs, which no other mode has; without a word of them, those that somebody else made stay
+        **({"portgroups": []} if "portgroups" in network else {}),
     }
-    if mode.role == "bridge":
-        return {**item, "bridge": {"name": uplinks.bridge_of(network)}}
+    if mode.is_on_host_bridge:
+        return {**item, "bridge": {"name": uplinks.bridge_of(network, mode.role)}, **_ports(network, mode)}
     if mode.on_uplink:
         if not isinstance(network.get("multicast", False), bool):
             raise ValueError(f"multicast is {network['multicast']}; write true or false")
@@ -136,6 +140,13 @@ def as_libvirt(given: Network, default_mode: str = "") -> Network:
     if network.get("dhcp") and not ips:
         raise ValueError(f"dhcp needs {_MEANING['address']}")
     return {**item, **bridge, "domain": {"name": network.get("domain", "")}, "ips": ips}
+
+
+def _ports(network: Network, mode: modes.Mode) -> Network:
+    """What libvirt's document says of the ports of guests on a bridge of the host."""
+    if mode.role != "ovs":
+        return {"virtualport": {}}
+    return {"virtualport": {"type": modes.OVS_PORT}, "portgroups": portgroups.portgroups_of(network)}
 
 
 def _ip(address: t.Any, dhcp: t.Any) -> Network:

@@ -18,7 +18,9 @@ CONFIRM = ("auto", "manual", "off")
 _DID = {
     "hostnet_did_functions": "virtual functions",
     "hostnet_did_old_links": "links",
+    "hostnet_did_old_ovs": "bridges",
     "hostnet_did_bridges": "bridges",
+    "hostnet_did_ovs": "bridges",
     "hostnet_did_links": "links",
     "hostnet_did_networks": "networks",
     "hostnet_did_persistence": "what comes back after a reboot",

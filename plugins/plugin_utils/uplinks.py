@@ -18,11 +18,11 @@ if t.TYPE_CHECKING:
 AUTO = "auto"  #: the mode of a network whose mode is chosen by what it needs
 # a network that is to be absent leaves what any mode made for it
 _ANY = modes.Mode("any", "", (), (), (modes.NO, modes.NO, modes.NO, modes.NO, modes.NO))
+OVS_MASTER = "ovs-system"  #: of all ports of the kernel's datapath
+DATAPATHS = ("system", "netdev")
 HOST_ACCESS = ("address", "guests")
-_NEEDS = (
-    "mode bridge needs an uplink that a bridge is made for, such as uplink: eth1, or a bridge that is there, such as "
-    "bridge: br0"
-)
+# by role: how the bridge is called that is made for an uplink; the shorter name where the first is too long
+_PREFIXES = {"bridge": ("br-", "br"), "ovs": ("ovs-", "ov")}
 
 
 def said(network: Network) -> Network:
@@ -52,20 +52,30 @@ def uplinks_of(network: Network) -> list[str]:
     return [canonical.link_name(name) for name in uplinks]
 
 
-def bridge_of(network: Network) -> str:
-    """The bridge of a network in mode bridge: the one that it names, or the one that is made for its uplink."""
+def bridge_of(network: Network, role: str = "bridge") -> str:
+    """The bridge of the host that a network is on: the one that it names, or the one that is made for its uplink."""
     uplinks = uplinks_of(network)
     if len(uplinks) > 1:
-        raise ValueError("mode bridge takes one uplink; bond several, and give the bond")
+        raise ValueError(f"mode {role} takes one uplink; bond several, and give the bond")
     if not network.get("bridge") and not uplinks:
-        raise ValueError(_NEEDS)
+        raise ValueError(
+            f"mode {role} needs an uplink that a bridge is made for, such as uplink: eth1, or a bridge that is there, "
+            f"such as bridge: {'ovs0' if role == 'ovs' else 'br0'}"
+        )
     if not isinstance(network.get("bridge", ""), str):
         raise ValueError(f"bridge is {network['bridge']}; write one word")
-    return canonical.link_name(network.get("bridge") or _bridge_for(uplinks[0]))
+    return canonical.link_name(network.get("bridge") or _bridge_for(uplinks[0], role))
 
 
-def _bridge_for(uplink: str) -> str:
-    names = (f"br-{uplink}", f"br{uplink}")
+def datapath_of(network: Network) -> str:
+    """Which datapath of Open vSwitch a network says that its bridge has."""
+    if network["datapath"] not in DATAPATHS:
+        raise ValueError(f"datapath is {network['datapath']}; write one of {', '.join(DATAPATHS)}")
+    return str(network["datapath"])
+
+
+def _bridge_for(uplink: str, role: str) -> str:
+    names = [f"{prefix}{uplink}" for prefix in _PREFIXES[role]]
     return next((name for name in names if len(name) <= canonical.LINK_NAME_MAX), names[0])
 
 
@@ -74,28 +84,43 @@ def bridges(networks: list[Network], default_mode: str = "") -> list[Network]:
 
     Other modes need an uplink out of the bridge that mode bridge made for it.
     """
+    return _made_for(networks, default_mode, "bridge")
+
+
+def ovs_bridges(networks: list[Network], default_mode: str = "") -> list[Network]:
+    """The same for mode ovs and the module ovs_bridges."""
+    return _made_for(networks, default_mode, "ovs")
+
+
+def _made_for(networks: list[Network], default_mode: str, role: str) -> list[Network]:
     found: dict[str, Network] = {}
     for network in map(said, networks):
         mode = mode_of(network, default_mode)
         if mode is None:
             continue
-        wanted = mode.role == "bridge" and network.get("state") != "absent"
+        wanted = mode.role == role and network.get("state") != "absent"
         if wanted and uplinks_of(network):
-            found[bridge_of(network)] = {
-                "name": bridge_of(network),
-                "state": "present",
-                "uplink": uplinks_of(network)[0],
-            }
-        for name in () if wanted else left_behind(network):
+            name = bridge_of(network, role)
+            datapath = (
+                {"datapath_type": datapath_of(network)} if "datapath" in mode.takes and "datapath" in network else {}
+            )
+            found[name] = {"name": name, "state": "present", "uplink": uplinks_of(network)[0], **datapath}
+        for name in () if wanted else _left_behind(network, role):
             found.setdefault(name, {"name": name, "state": "absent", "only_own": True})
     return list(found.values())
 
 
 def left_behind(network: Network) -> list[str]:
-    """The bridges that mode bridge would have made for a network."""
+    """The bridges that any mode would have made for a network."""
+    return [name for role in _PREFIXES for name in _left_behind(network, role)]
+
+
+def _left_behind(network: Network, role: str) -> list[str]:
+    """The bridges that the mode of a role would have made for a network."""
     uplinks = uplinks_of(network)
     named = [str(network["bridge"])] if network.get("bridge") and len(uplinks) == 1 else []
-    return [canonical.link_name(name) for name in (*named, *map(_bridge_for, uplinks))]
+    made = [_bridge_for(uplink, role) for uplink in uplinks]
+    return [canonical.link_name(name) for name in (*named, *made) if len(name) <= canonical.LINK_NAME_MAX]
 
 
 def host_links(networks: list[Network], default_mode: str = "") -> list[Network]:
@@ -148,24 +173,30 @@ def relayed(networks: list[Network], default_mode: str = "") -> list[str]:
     return sorted(found)
 
 
-def pending(networks: list[Network], default_mode: str = "") -> list[str]:
-    """The bridges that are made or removed before the networks are set up."""
-    return sorted(item["name"] for item in bridges(networks, default_mode))
+def pending(networks: list[Network], default_mode: str = "", predicted: bool = False) -> list[str]:
+    """The bridges that are made or removed before the networks are set up.
+
+    Where that is only predicted, what Open vSwitch is to let go of is still a port of its own in the kernel.
+    """
+    own, ovs = bridges(networks, default_mode), ovs_bridges(networks, default_mode)
+    leaves = predicted and any(item["state"] == "absent" for item in ovs)
+    return sorted({*(item["name"] for item in (*own, *ovs)), *([OVS_MASTER] if leaves else [])})
 
 
 def shared(networks: list[Network], default_mode: str = "") -> Iterator[str]:
     """Why networks cannot share an uplink: under a bridge, it is that bridge's alone."""
-    present = [item for item in bridges(networks, default_mode) if item["state"] == "present"]
+    made = {role: _made_for(networks, default_mode, role) for role in _PREFIXES}
+    present = [(role, item) for role, items in made.items() for item in items if item["state"] == "present"]
     for network in map(said, networks):
         mode = mode_of(network, default_mode)
-        if mode is None or network.get("state") == "absent" or not (mode.names_uplinks or mode.role == "bridge"):
+        if mode is None or network.get("state") == "absent" or not (mode.names_uplinks or mode.is_on_host_bridge):
             continue
         if draws_functions(network, mode):  # which an uplink has under a bridge as well
             continue
-        own = bridge_of(network) if mode.role == "bridge" else ""
-        for item in present:
+        own = bridge_of(network, mode.role) if mode.is_on_host_bridge else ""
+        for role, item in present:
             if item["uplink"] in uplinks_of(network) and item["name"] != own:
                 yield (
                     f"Network {network['name']}: uplink {item['uplink']} is under bridge {item['name']} for another "
-                    "network; give this one another uplink, or mode bridge and the same bridge"
+                    f"network; give this one another uplink, or mode {role} and the same bridge"
                 )

@@ -22,6 +22,7 @@ from ansible_collections.kvm.hostnet.plugins.module_utils._resources.domain_inte
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.libvirt_networks import LibvirtNetworks
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.libvirt_networks_info import LibvirtNetworksInfo
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.macvtap_links import MacvtapLinks
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.ovs_bridges import OvsBridges
 
 DEFINITIONS = Path("/etc/libvirt/qemu/networks")
 
@@ -48,6 +49,20 @@ def host_state():
     )
     kernel = re.sub(r" +(?=\n)", "", kernel)
     return "\n".join([*told, *rules, kernel])
+
+
+def ovs_state():
+    """What the database of Open vSwitch holds, but for what its daemon tells and counts, and what the kernel has."""
+    columns = {
+        "Bridge": "name,ports,datapath_type,fail_mode,stp_enable,rstp_enable,other_config,external_ids",
+        "Port": "name,interfaces,tag,trunks,vlan_mode,bond_mode,lacp,external_ids",
+        "Interface": "name,type,options,external_ids,error",
+    }
+    told = sh(f"ovs-vsctl {' '.join(f'-- --columns={words} list {table}' for table, words in columns.items())}")
+    kernel = sh("ip -br link; ip -4 -br addr; ip route; ip rule; ls -l /etc/libvirt/qemu/networks")
+    return "\n\n".join(
+        [*sorted(told.strip().split("\n\n")), re.sub(r" (UP|DOWN|UNKNOWN|LOWERLAYERDOWN) +", " ", kernel)]
+    )
 
 
 def do(kind, items=None, check=False, **options):
@@ -163,6 +178,14 @@ def bridges():
     """Converges bridges, and removes br0 and br1 in the end."""
     yield runner_of(Bridges)
     do(Bridges, [{"name": name, "state": "absent"} for name in ("br0", "br1")])
+
+
+@pytest.fixture
+def ovs_bridges(ovs):
+    """Converges bridges of Open vSwitch, and removes all but the one of the fixture in the end."""
+    yield runner_of(OvsBridges, ovs_state)
+    names = [name for name in sh("ovs-vsctl list-br").split() if name != ovs]
+    do(OvsBridges, [{"name": name, "state": "absent"} for name in names])
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ NIC = {"master": None, "wireless": False, "addresses": [], "sriov": None}
 MANAGED = {**NIC, "addresses": ["192.0.2.1/24"]}
 IGB = {**NIC, "sriov": {"total": 7, "functions": 0}}
 LINKS = {"eth0": MANAGED, "eth1": NIC, "eth2": IGB, "wlan0": {**NIC, "wireless": True}, "eth3": {**NIC, "master": "bond0"},
-         "eth4": {**NIC, "master": "br-eth4"}, "br-eth4": MANAGED, "bond0": NIC}  # fmt: skip
+         "eth4": {**NIC, "master": "br-eth4"}, "eth5": {**NIC, "master": "ovs-system"}, "br-eth4": MANAGED, "bond0": NIC}  # fmt: skip
 FACTS = {
     "links": LINKS,
     "iommu": True,
@@ -58,6 +58,7 @@ def chosen(needs, network=None, reflects=None, now=None, facts=None):
         (ON_LAN, {"now": "macvtap_vepa", "reflects": False}, "macvtap_bridge",
          "nothing of the host moves, and frames between guests stay on it; macvtap_vepa is set up and does not fit: "
          "the switch behind eth1 does not reflect"),
+        (ON_LAN, {"now": "ovs", "network": {"uplink": "eth5"}, "facts": {"open_vswitch": True}}, "ovs", "it is set up"),
         # an uplink under the bridge that mode bridge has made for it is as good as a free one
         (ON_LAN, {"network": {"uplink": "eth4"}}, "macvtap_bridge", "nothing of the host moves"),
     ],
@@ -93,6 +94,8 @@ def test_what_keeps_all_from_fitting(needs, place, problem):
     [
         ("nat", {}, {}, ["the network names no address"]),
         ("macvtap_bridge", {"uplink": "eth3"}, {}, ["eth3 is a port of bond0"]),
+        ("ovs", {}, {}, ["Open vSwitch does not run here"]),
+        ("ovs", {}, {"open_vswitch": True}, ["it fits as well"]),
         ("bridge", {"uplink": "eth3"}, {}, ["eth3 is a port of bond0; name that with bridge: bond0"]),
         ("bridge", {"uplink": "wlan0"}, {}, ["wlan0 is wireless, where only the host's own MAC address may send"]),
         ("macvtap_private", {}, {"kernel": {"features": {"macvtap": False}}}, ["the kernel has no macvtap"]),
@@ -164,6 +167,6 @@ def test_the_table_is_what_was_measured(mode, hairpin):
 
 def test_each_cell_is_of_a_mode_that_there_is():
     for need, row in capabilities.CAPABILITIES.items():
-        assert row.cells.keys() <= {*modes.MODES, "ovs"}, need
+        assert row.cells.keys() <= {*modes.MODES}, need
         assert row.meaning and row.source
-    assert {*modes.MODES} <= {*choice.PREFERENCE}
+    assert {*modes.MODES} == {*choice.PREFERENCE}

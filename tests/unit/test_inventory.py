@@ -68,6 +68,22 @@ BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24"}
         ([{**BUILD, "domain": ["a"]}], "", ["Network build: domain is ['a']; write one word"]),
         ([{"name": "lan", "uplink": "eth1"}], "bridge", []),
         ([{"name": "lan", "bridge": "br0"}], "bridge", []),
+        ([{"name": "lan", "bridge": "ovs0"}], "ovs", []),
+        ([{"name": "lan", "uplink": "eth1", "vlan": 10}], "ovs", []),
+        ([{"name": "lan", "uplink": "eth1", "datapath": "dpdk"}], "ovs",
+         ["Network lan: datapath is dpdk; write one of system, netdev"]),
+        ([{"name": "lan", "uplink": "eth1", "datapath": "dpdk"}], "bridge", []),
+        ([{"name": "lan", "uplink": "eth1", "vlan": 4095}], "ovs", ["Network lan: vlan is 4095; write one number from 1 to 4094"]),
+        ([{"name": "lan"}], "ovs",
+         ["Network lan: mode ovs needs an uplink that a bridge is made for, such as uplink: eth1, or a bridge that is "
+          "there, such as bridge: ovs0"]),
+        ([{"name": "lan", "uplink": ["eth1", "eth2"]}], "ovs",
+         ["Network lan: mode ovs takes one uplink; bond several, and give the bond"]),
+        ([{"name": "a", "uplink": "eth1"}, {"name": "b", "uplink": "eth1", "mode": "bridge"}], "ovs",
+         ["Network a: uplink eth1 is under bridge br-eth1 for another network; give this one another uplink, or mode bridge "
+          "and the same bridge",
+          "Network b: uplink eth1 is under bridge ovs-eth1 for another network; give this one another uplink, or mode ovs and "
+          "the same bridge"]),
         ([{"name": "lan", "uplink": ["eth1", "eth2"]}], "passthrough", []),
         ([{"name": "lan", "uplink": "eth1", "multicast": True, "host_access": ACCESS}], "macvtap_bridge", []),
         ([{"name": "lan", "uplink": "eth1", "host_access": False}], "macvtap_bridge", []),
@@ -165,7 +181,106 @@ def test_networks_by_what_is_to_be_done():
 )  # fmt: skip
 def test_the_bridges_of_an_inventory(networks, mode, expected):
     assert uplinks.bridges(networks, mode) == expected
-    assert uplinks.pending(networks, mode) == sorted(item["name"] for item in expected)
+    others = uplinks.ovs_bridges(networks, mode)
+    names = {item["name"] for item in (*expected, *others)}
+    assert uplinks.pending(networks, mode) == sorted(names)
+    leaves = {"ovs-system"} if any(item["state"] == "absent" for item in others) else set()
+    assert uplinks.pending(networks, mode, True) == sorted(names | leaves)
+
+
+@pytest.mark.parametrize(
+    ("networks", "mode", "expected"),
+    [
+        ([{"name": "lan", "uplink": "eth1"}], "ovs", [{"name": "ovs-eth1", "state": "present", "uplink": "eth1"}]),
+        ([{"name": "lan", "uplink": "enp129s0f0np0"}], "ovs",
+         [{"name": "ovenp129s0f0np0", "state": "present", "uplink": "enp129s0f0np0"}]),
+        ([{"name": "lan", "uplink": "eth1", "datapath": "netdev"}], "ovs",
+         [{"name": "ovs-eth1", "state": "present", "uplink": "eth1", "datapath_type": "netdev"}]),
+        ([{"name": "lan", "bridge": "ovs7"}], "ovs", []),
+        ([{"name": "lan", "uplink": "eth1", "bridge": "ovs7"}], "bridge",
+         [{"name": "ovs7", "state": "absent", "only_own": True}, {"name": "ovs-eth1", "state": "absent", "only_own": True}]),
+        ([{"name": "lan", "uplink": "eth1", "state": "absent"}], "ovs", [{"name": "ovs-eth1", "state": "absent", "only_own": True}]),
+        ([{"name": "lan", "uplink": "enp129s0f0np0xy"}], "macvtap_vepa", []),
+        ([BUILD], "", []),
+    ],
+)  # fmt: skip
+def test_the_open_vswitch_bridges_of_an_inventory(networks, mode, expected):
+    assert uplinks.ovs_bridges(networks, mode) == expected
+
+
+def test_other_modes_take_an_uplink_out_of_the_bridge_of_mode_ovs_and_it_takes_theirs():
+    network = [{"name": "lan", "uplink": "eth1"}]
+    for mode in modes.MODES:
+        states = {
+            item["name"]: item["state"]
+            for item in (*uplinks.bridges(network, mode), *uplinks.ovs_bridges(network, mode))
+        }
+        assert states == {"br-eth1": "absent", "ovs-eth1": "absent"} | {
+            "bridge": {"br-eth1": "present"}, "ovs": {"ovs-eth1": "present"}}.get(mode, {})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ([{"name": "a"}], [{"name": "a", "default": False, "vlan": {}}]),
+        ([{"name": "a", "default": True, "vlan": 10}], [{"name": "a", "default": True, "vlan": {"tags": [{"id": 10}]}}]),
+        ([{"name": "a", "vlan": "10"}], [{"name": "a", "default": False, "vlan": {"tags": [{"id": 10}]}}]),
+        ([{"name": "a", "trunk": [10, 20]}],
+         [{"name": "a", "default": False, "vlan": {"trunk": True, "tags": [{"id": 10}, {"id": 20}]}}]),
+        ([{"name": "a", "trunk": [10, 20], "native": 20}],
+         [{"name": "a", "default": False, "vlan": {"trunk": True, "tags": [{"id": 10}, {"id": 20, "native_mode": "untagged"}]}}]),
+        (None, []),
+    ],
+)  # fmt: skip
+def test_portgroups(groups, expected):
+    item = inventory.as_libvirt({"name": "lan", "mode": "ovs", "uplink": "eth1", "portgroups": groups})
+    assert item["portgroups"] == expected
+    assert (item["bridge"], item["virtualport"]) == ({"name": "ovs-eth1"}, {"type": "openvswitch"})
+
+
+@pytest.mark.parametrize("mode", [name for name in modes.MODES if name != "ovs"])
+def test_portgroups_end_with_the_mode_that_has_them(mode):
+    network = {**BUILD, "mode": mode, "uplink": "eth1"}
+    assert "portgroups" not in inventory.as_libvirt(network)
+    assert inventory.as_libvirt({**network, "portgroups": [{"name": "a", "vlan": 10}]})["portgroups"] == []
+
+
+@pytest.mark.parametrize(
+    ("groups", "sentence"),
+    [
+        ("web", "portgroups is no list of mappings; write one for each group, such as portgroups: [{name: web, vlan: 10}, "
+         "{name: routers, trunk: [10, 20], native: 10}]"),
+        ([{"vlan": 10}], "portgroups: one has no name; give each one, such as portgroups: [{name: web, vlan: 10}, "
+         "{name: routers, trunk: [10, 20], native: 10}]"),
+        ([{"name": "a"}, {"name": "a"}], "portgroup a is listed twice; keep one of them"),
+        ([{"name": "a", "default": True}, {"name": "b", "default": True}], "only one of portgroups can be the default"),
+        ([{"name": "a", "vlans": 10}],
+         'there is no option in portgroup a "vlans"; did you mean vlan? it is one of name, default, vlan, trunk, native'),
+        ([{"name": "a", "default": "often"}], "default of portgroup a is often; write true or false"),
+        ([{"name": "a", "vlan": 4095}], "vlan of portgroup a is 4095; write a number from 1 to 4094"),
+        ([{"name": "a", "vlan": True}], "vlan of portgroup a is True; write a number from 1 to 4094"),
+        ([{"name": "a", "vlan": 1, "trunk": [2]}],
+         "portgroup a has vlan and trunk; write vlan for one VLAN, and trunk for several"),
+        ([{"name": "a", "vlan": 1, "native": 1}],
+         "native of portgroup a is one of the VLANs of a trunk; list them, such as trunk: [10, 20]"),
+        ([{"name": "a", "trunk": []}], "trunk of portgroup a is []; write a list of VLANs, or leave it out for all of them"),
+        ([{"name": "a", "trunk": [0]}], "trunk of portgroup a is 0; write a number from 1 to 4094"),
+        ([{"name": "a", "trunk": [2], "native": 3}],
+         "native of portgroup a is 3, which is not in its trunk; list it there as well"),
+    ],
+)  # fmt: skip
+def test_problems_of_portgroups(groups, sentence):
+    network = {"name": "lan", "uplink": "eth1", "portgroups": groups}
+    assert inventory.problems([network], "ovs") == [f"Network lan: {sentence}"]
+    assert inventory.problems([network], "bridge") == []
+
+
+@pytest.mark.parametrize("mode", modes.MODES)
+def test_the_mode_of_a_network_is_told_from_its_document(mode):
+    network = {"name": "n", "mode": mode, "uplink": "eth1", "address": "192.0.2.1/24", "bridge": "b0"}
+    item = inventory.as_libvirt(network)
+    told = {word: value for word, value in item.items() if value}
+    assert modes.mode_of(told) == mode
 
 
 def test_the_hosts_own_links():

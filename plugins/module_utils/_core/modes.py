@@ -15,6 +15,7 @@ if t.TYPE_CHECKING:
 
 YES, NO = "yes", "no"
 REFLECTED = "if reflected"  # as the adjacent switch does: frames come back at the port they went out of
+OVS_PORT = "openvswitch"  # libvirt's type of a virtualport
 DIRECTIONS = {
     "guest_to_guest": "guest to guest",
     "guest_to_lan": "guest to LAN",
@@ -51,7 +52,12 @@ class Mode:
     @property
     def names_uplinks(self) -> bool:
         """Whether libvirt's document names the uplinks; under a bridge of the host it names the bridge alone."""
-        return "uplink" in self.needs + self.takes and self.role != "bridge"
+        return "uplink" in self.needs + self.takes and not self.is_on_host_bridge
+
+    @property
+    def is_on_host_bridge(self) -> bool:
+        """Whether guests sit on a bridge of the host, under which the uplink moves."""
+        return self.role in ("bridge", "ovs")
 
 
 _BRIDGED = ("bridge", "domain", "dhcp")
@@ -62,6 +68,7 @@ MODES = {
     "open": Mode("open", "open", ("address",), _BRIDGED, (YES, YES, YES, YES, YES)),
     "isolated": Mode("isolated", "none", (), ("address", *_BRIDGED), (YES, NO, NO, YES, YES)),
     "bridge": Mode("bridge", "bridge", (), ("uplink", "bridge"), (YES, YES, YES, YES, YES)),
+    "ovs": Mode("ovs", "bridge", (), ("uplink", "bridge", "datapath", "vlan", "portgroups"), (YES, YES, YES, YES, YES)),
     "macvtap_bridge": Mode(
         "macvtap", "bridge", ("uplink",), ("multicast", "host_access"), (YES, YES, YES, REFLECTED, REFLECTED)
     ),
@@ -82,10 +89,9 @@ def mode_of(document: State) -> str | None:
     """The mode that a libvirt network is in; None for one that this table does not have."""
     forward = document["forward"]
     on_uplink = bool(forward.get("interfaces") or forward.get("pf")) and "bridge" not in document
-    if document.get("virtualport", {}).get("type") == "openvswitch":
-        return None
+    on_ovs = document.get("virtualport", {}).get("type") == OVS_PORT
     for name, mode in MODES.items():
-        if mode.forward == forward["mode"] and mode.on_uplink == on_uplink:
+        if (mode.forward, mode.on_uplink, mode.role == "ovs") == (forward["mode"], on_uplink, on_ovs):
             return name
     return None
 

@@ -43,7 +43,7 @@ class Rules:
     immovable: dict[str, list[str]]  #: those that cannot be moved
     networks: dict[str, str]  #: the bridges of libvirt's networks, and for which each is
     wireless: set[str]
-    guests: dict[str, str] = field(default_factory=dict)  #: the links of running guests, and whose each is
+    guest_links: dict[str, str] = field(default_factory=dict)  #: the links of running guests, and whose each is
 
     def problems(self, desired: State, goal: State) -> list[str]:
         """Everything that keeps the host from getting there."""
@@ -67,14 +67,13 @@ class Rules:
 
     def _absent(self, name: str, item: State) -> Iterator[str]:
         bridge = self.current.get(name)
-        if item.get("only_own") and (self.links.get(name) or {}).get("alias") != OWN_ALIAS:
+        if item.get("only_own") and not self._is_own(name):
             return
         if bridge is None:
             if name in self.links:
                 yield f"{name} is no bridge, so it is not removed"
             return
-        taps = (port for port in bridge["ports"] if self.links[port]["kind"] == "tun")
-        guests = [f"{tap} ({self.guests[tap]})" if tap in self.guests else tap for tap in taps]
+        guests = self._guests(name)
         upper = self._upper(name)
         if name in self.networks:
             yield f"Bridge {name} is that of the libvirt network {self.networks[name]}; remove it with libvirt_networks"
@@ -91,10 +90,24 @@ class Rules:
             yield f"{item['uplink']} is no port of bridge {name}, so nothing can go back to it; {self._ports(name)}"
         yield from self._movable(name) if bridge.get("uplink") else ()
 
-    def _present(self, name: str, item: State, goal: State) -> Iterator[str]:
+    def _is_own(self, name: str) -> bool:
+        """Whether this collection made a bridge."""
+        return (self.links.get(name) or {}).get("alias") == OWN_ALIAS
+
+    def _guests(self, name: str) -> list[str]:
+        """The ports of a bridge that are those of guests, and whose each is where that is known."""
+        taps = (port for port in self.current[name]["ports"] if self.links[port]["kind"] == "tun")
+        return [f"{tap} ({self.guest_links[tap]})" if tap in self.guest_links else tap for tap in taps]
+
+    def _taken(self, name: str) -> Iterator[str]:
         if name in self.links and name not in self.current:
             kind = self.links[name]["kind"] or "physical"
             yield f"There is an interface {name} on this host, of kind {kind}, so no bridge can be called that"
+
+    def _present(self, name: str, item: State, goal: State) -> Iterator[str]:
+        taken = list(self._taken(name))
+        if taken:
+            yield from taken
             return
         if name in self.networks and item.keys() - _FLAGS_ONLY:
             yield f"Bridge {name} is that of the libvirt network {self.networks[name]}; change it with libvirt_networks"

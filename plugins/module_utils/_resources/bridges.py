@@ -35,7 +35,7 @@ from .bridge_fields import (
     written,
 )
 from .bridge_rules import Rules
-from .uplink_move import Move
+from .uplink_move import Move, await_uplink, cautions, moving
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,17 +129,25 @@ class Bridges(Resource):
 
     def validate(self, desired: State, current: State) -> None:
         rules = Rules(
-            links={name: link for name, link in self._links.items() if name not in self._pending},
+            links=self._links_to_be(),
             current=current,
             layer3={name: self._told(name) for name in self._links},
             immovable={name: layer3.unknown(layer3.on_link(self._layer3, name)) for name in self._links},
             networks=libvirt_records.network_bridges(),
             wireless={name for name in self._links if self._sysfs.is_wireless(name)},
-            guests=libvirt_records.guest_links(),
+            guest_links=libvirt_records.guest_links(),
         )
         found = rules.problems(desired, self.aim(desired, current))
         if found:
             raise HostNetError("Nothing was changed. " + ". ".join(found) + ".")
+
+    def _links_to_be(self) -> State:
+        """The links that there will be when earlier tasks of the run have done what they do."""
+        return {
+            name: {**link, "master": None if link["master"] in self._pending else link["master"]}
+            for name, link in self._links.items()
+            if name not in self._pending
+        }
 
     def aim(self, desired: State, current: State) -> State:
         return {name: self._aim(name, item, current.get(name)) for name, item in desired.items()}
@@ -228,10 +236,8 @@ class Bridges(Resource):
         # an MTU that a bridge is born with gives way to those of its ports, and one that is set later does not
         born = {word: state[word] for word in ("mac", "mtu") if word in state and word not in asked}
         self._netlink.add_link(name, "bridge", **born, alias=OWN_ALIAS, data=written(OPTIONS, state))
-        # its link-local address comes over from the uplink, whose MAC address it shares
-        generates = self._sysfs.setting(name, "ipv6", "addr_gen_mode")
-        if generates is not None and state.get("uplink"):
-            self._sysfs.set_setting(name, "ipv6", "addr_gen_mode", "1")
+        if state.get("uplink"):
+            await_uplink(self._sysfs, name)
         self._netlink.set_link(name, up=state["up"], **asked)
 
     def _set(self, name: str, state: State) -> None:
@@ -240,18 +246,11 @@ class Bridges(Resource):
         self._netlink.set_link(name, "bridge", **plain, **({"data": options} if options else {}))
 
     def _move(self, uplink: str, state: State) -> None:
-        bridge = state["bridge"]
         self._netlink.set_link(uplink, up=True)
-        took = Move(self._netlink, self._sysfs, uplink, bridge).run()
-        self._moves.append({"uplink": uplink, "bridge": bridge, "milliseconds": round(took * 1000, 3)})
-        generates = self._sysfs.setting(uplink, "ipv6", "addr_gen_mode")
-        if generates is not None:
-            self._sysfs.set_setting(bridge, "ipv6", "addr_gen_mode", generates)
+        self._moves.append(Move(self._netlink, self._sysfs, uplink, state["bridge"]).run())
 
     def _return(self, uplink: str, state: State) -> None:
-        bridge = state["bridge"]
-        took = Move(self._netlink, self._sysfs, uplink, bridge, back=True).run()
-        self._moves.append({"uplink": uplink, "bridge": None, "milliseconds": round(took * 1000, 3)})
+        self._moves.append(Move(self._netlink, self._sysfs, uplink, state["bridge"], back=True).run())
 
     def _set_vlans(self, name: str, state: State) -> None:
         have = self._netlink.vlans().get(name, [])
@@ -262,20 +261,9 @@ class Bridges(Resource):
                 self._netlink.set_vlans(name, verb, vlans, of_bridge=state["of_bridge"])
 
     def report(self, goal: State, before: State) -> State:
-        moving = [(name, wanted["uplink"]) for name, wanted in goal.items() if wanted and wanted.get("uplink")]
-        moving = [(name, uplink) for name, uplink in moving if (before.get(name) or {}).get("uplink") != uplink]
-        leased = [
-            f"{layer3.told(entry)} of {name} has a limited lifetime; let its DHCP client ask for {name} from now on"
-            for name, _uplink in moving
-            for entry in layer3.on_link(self._layer3, name)
-            if layer3.is_leased(entry)
-        ]
-        managed = [
-            f"{manager} manages {uplink}, and may give it back what moved to {name}; tell it of the bridge"
-            for name, uplink in moving
-            for manager in self._system.managers({uplink: self._links[uplink]["index"]}).values()
-        ]
-        warnings = [*leased, *managed]
+        moved = moving(goal, before)
+        indexes = {uplink: self._links[uplink]["index"] for _name, uplink in moved}
+        warnings = cautions(moved, self._layer3, self._system.managers(indexes))
         return {"moves": self._moves, **({"warnings": warnings} if warnings else {})}
 
 

@@ -125,7 +125,8 @@ def aim(current: State | None, desired: State) -> State:
         base["forward"] = {**{key: value for key, value in base["forward"].items() if key in pool}, "mode": mode}
     goal = _merge(base, desired)
     if current and place(goal) != place(current):
-        lost = {*MISPLACED[place(goal)], "bridge"}
+        on_ovs = current.get("virtualport", {}).get("type") == "openvswitch"
+        lost = {*MISPLACED[place(goal)], "bridge", *(("virtualport",) if on_ovs else ())}
         goal = _merge({name: value for name, value in base.items() if name not in lost}, desired)
     return _with_identity(goal, current)
 

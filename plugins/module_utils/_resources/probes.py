@@ -13,7 +13,7 @@ import secrets
 import typing as t
 
 from .._core import packets
-from .._drivers import frames
+from .._drivers import frames, ovsdb_bridges
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,6 +160,22 @@ class HostBridgeProbe(OnBridge, LanProbe):
     """On a bridge whose port the uplink is, guests are on the LAN themselves."""
 
 
+class OvsProbe(LanProbe):
+    """With a cable into an Open vSwitch bridge; its port is gone before its link is."""
+
+    def _connect(self, name: str, number: int, namespace: int) -> str:
+        outer, mac, bridge = f"{name}p", frames.random_mac(), self._place["lower"]
+        self._netlink.add_veth(outer, frames.random_mac(), name, mac, namespace)
+        self._stack.callback(ovsdb_bridges.put, outer, "", {})
+        ovsdb_bridges.put(outer, bridge, {ovsdb_bridges.OWN: "probe"}, self._place["tag"])
+        self._netlink.set_link(outer, up=True)
+        return mac
+
+    def measure(self) -> Measured:
+        """Neither the host nor the LAN peer is known to be in a VLAN that guests are in."""
+        return super().measure() if self._place["tag"] is None else self._measure_among(*self._guests)
+
+
 class OwnBridgeProbe(OnBridge):
     """Behind a bridge that libvirt made, the LAN is a matter of the host's IPv4 forwarding."""
 
@@ -245,5 +261,6 @@ PROBES: dict[str, type[Probe]] = {
     "macvtap": MacvtapProbe,
     **dict.fromkeys(("passthrough", "sriov"), PassthroughProbe),
     "bridge": HostBridgeProbe,
+    "ovs": OvsProbe,
     **dict.fromkeys(("nat", "routed", "open", "isolated"), OwnBridgeProbe),
 }

@@ -85,6 +85,7 @@ class Reachability(Query):
         place["lower"] = pool[0]
         place["uplink"] = place["lower"] if modes.MODES[mode].role == "macvtap" else None
         place["mode"] = item.get("mode") or mode
+        place.update(_own_vlan(live) if modes.MODES[mode].role == "ovs" else {})
         place["host_side"] = self._host_side(place["lower"]) if mode == "macvtap_bridge" else None
         if exclusive:
             place["free"] = self._free(pool)
@@ -117,7 +118,9 @@ class Reachability(Query):
         return None
 
     def _probe(self, place: State, stack: ExitStack) -> Probe | None:
-        if place["obstacle"] or not self._writable or place.get("free") == []:  # guests have them all
+        # guests have all devices, or speak in VLANs that a probe would have to know
+        has_no_place = place.get("free") == [] or place.get("tags_itself")
+        if place["obstacle"] or not self._writable or has_no_place:
             return None
         try:
             return PROBES[modes.MODES[place["mode"]].role](
@@ -185,6 +188,14 @@ class Reachability(Query):
             (lan, f"{peer} does not answer from the LAN"),
         )
         return next((reason for applies, reason in reasons if applies), "no frame arrived")
+
+
+def _own_vlan(live: State) -> State:
+    """The VLAN of guests that name no portgroup: a tag that they do not see, or whether they tag frames themselves."""
+    groups: list[State] = [group for group in live.get("portgroups", ()) if group.get("default")]
+    vlan = next((group["vlan"] for group in groups if group.get("vlan")), live.get("vlan", {}))
+    tags = [tag["id"] for tag in vlan.get("tags", ()) if tag.get("native_mode") or not vlan.get("trunk")]
+    return {"tag": next(iter(tags), None), "tags_itself": bool(vlan.get("tags")) and not tags}
 
 
 def _verdict(promise: str, seen: bool | None, reflects: bool | None) -> State:

@@ -19,7 +19,7 @@ from .._drivers import libvirt_records
 from .._drivers.messages import LinkError
 from .._drivers.program import write_whole
 from .._drivers.sysfs import Sysfs
-from . import layer3
+from . import layer3, ovs_snapshot
 from .bridge_fields import OPTIONS, OWN_ALIAS, PORT_FIELDS
 
 if t.TYPE_CHECKING:
@@ -48,6 +48,7 @@ _DATA = {
 _FIXED = {"vlan": ("id", "protocol")}  # what is only taken when it is made; a change has no effect, and no error
 # linux/if_vlan.h: reorder_hdr, gvrp, loose_binding and mvrp; bridge_binding, which kernels before 5.2 refuse
 _VLAN_FLAGS, _BRIDGE_BINDING = 0x0F, 0x10
+_OVS_MASTER = "ovs-system"  # of all ports of the kernel's datapath
 _FORWARDING = ("ipv4", "ipv6")
 
 
@@ -58,12 +59,16 @@ def take(netlink: Netlink, files: list[str], root: str = "/") -> State:
         if name in links:
             links[name]["vlans"] = vlans
     sysfs = Sysfs(root)
+    ovs = ovs_snapshot.take()
+    for name in links.keys() & ovs_snapshot.links_of(ovs):  # whose daemon gives them these as it sees fit
+        links[name].update({"mac": None, "mtu": None})
     return {
         "links": links,
         "layer3": [entry for entry in netlink.layer3() if not layer3.is_learned(entry)],
         "forwarding": {family: sysfs.setting("all", family, "forwarding") for family in _FORWARDING},
         "functions": {name: len(sysfs.functions(name)) for name in links},
         "files": {path: _content(root, path) for path in _paths(files, root)},
+        "ovs": ovs,
         "named": _named(root),
         "theirs": sorted({*libvirt_records.network_bridges(root), *libvirt_records.guest_links(root)}),
     }
@@ -77,6 +82,8 @@ def _named(root: str) -> list[str]:
 
 def _link(link: State) -> State:
     kept = {word: value for word, value in link.items() if word not in ("group", "altnames")}
+    if link["master"] == _OVS_MASTER:  # for the database of Open vSwitch to tell, and to take
+        kept["master"] = None
     if "data" in link:
         kept["data"] = {word: value for word, value in link["data"].items() if word in _DATA[link["kind"]]}
     if link["kind"] == "vlan" and "flags" in kept["data"]:
@@ -120,6 +127,10 @@ def plan(before: State, current: State) -> list[Step]:
     theirs = {*before["theirs"], *current["theirs"]}
     was = {name: link for name, link in before["links"].items() if name not in theirs}
     have = {name: link for name, link in current["links"].items() if name not in theirs}
+    return ovs_snapshot.plan(before["ovs"], current["ovs"]) + _of_links(before, current, was, have, theirs)
+
+
+def _of_links(before: State, current: State, was: State, have: State, theirs: set[str]) -> list[Step]:
     return [*_renamed(was, have)] or _remade(was, have, set(current["named"])) or [
         *(Step("set", name, {"kind": link["kind"], **differs})
           for name, link in was.items() if name in have and (differs := _differs(link, have[name]))),
@@ -191,8 +202,13 @@ def _differs(link: State, current: State) -> State:
 
 
 def _layer3_steps(before: State, current: State, known: set[str], others: set[str]) -> list[Step]:
+    def is_ours(entry: State) -> bool:
+        names = layer3.names(entry)
+        is_detached = entry["what"] == "rule" and not names & current["links"].keys()  # of a bridge that has gone
+        return not names & others and (names <= known or is_detached)
+
     def ours(entries: list[State]) -> list[State]:
-        return [entry for entry in entries if not (layer3.names(entry) & others) and layer3.names(entry) <= known]
+        return [entry for entry in entries if is_ours(entry)]
 
     was, have = ours(before["layer3"]), ours(current["layer3"])
     # what the kernel or a DHCP client has given meanwhile goes when its time has come
@@ -255,8 +271,12 @@ class Restorer:
     def carry_out(self, steps: list[Step]) -> list[str]:
         """What could not be done."""
         failures = []
+        try:
+            ovs_snapshot.carry_out(self._netlink, steps)
+        except HostNetError as error:  # the host's own links come back all the same
+            failures.append(str(error))
         for step in steps:
-            if step.verb in ("add", "remove"):
+            if step.verb in ("add", "remove") or step.verb.startswith(ovs_snapshot.PREFIX):
                 continue
             try:
                 self._apply(step)

@@ -114,6 +114,7 @@ class Transaction(Procedure):
             "id": wanted,
             "timeout": state["timeout"],
             "probes": probes["working"],
+            "open_vswitch": snapshot["host"]["ovs"] is not None,
             "warnings": warnings,
         }
 

@@ -43,32 +43,40 @@ class Move:
         self._source, self._target = (bridge, uplink) if back else (uplink, bridge)
         self._bridge = "" if back else bridge
 
-    def run(self) -> float:
-        """Seconds that the switch-over took.  Raises HostNetError with everything as it was."""
+    def run(self) -> State:
+        """Which uplink is under which bridge now, and how long that took.  Raises HostNetError with all as it was."""
         self._copy_settings()
         before = self._netlink.layer3()
-        master = self._netlink.links()[self._uplink]["master"] or ""
+        holder = self._holder()
         mine = layer3.on_link(before, self._source)
         goal = layer3.moved(mine, self._source, self._target)
-        with restorer.armed(lambda: self._restore(before, master), _DEADLINE):
-            ahead, with_it = self._plan(self._bridge, goal, mine)
+        with restorer.armed(lambda: self._restore(before, holder), _DEADLINE):
+            ahead, with_it = self._plan(goal, mine)
             self._demand(self._netlink.batch(ahead))
             began = time.monotonic()
-            refused = self._netlink.batch(with_it)
+            refused = self._switch(self._netlink, self._bridge, with_it)
             took = time.monotonic() - began
             self._demand(refused)
             self._verify(goal)
-        return took
+        if self._bridge:
+            self._generate_again()
+        return {"uplink": self._uplink, "bridge": self._bridge or None, "milliseconds": round(took * 1000, 3)}
 
-    def _plan(self, master: str, fresh: list[State], stale: list[State]) -> tuple[list[Request], list[Request]]:
-        """What is done ahead, and the switch-over: neighbours in it, as a bridge without a carrier may drop them."""
+    @staticmethod
+    def _plan(fresh: list[State], stale: list[State]) -> tuple[list[Request], list[Request]]:
+        """What is done ahead, and with the switch-over: neighbours, as a bridge without a carrier may drop them."""
         ahead = [entry for entry in fresh if entry["what"] != "neighbour"]
         neighbours = [entry for entry in fresh if entry["what"] == "neighbour"]
-        return layer3.added(ahead), [self._master(master), *layer3.added(neighbours), *layer3.deleted(stale)]
+        return layer3.added(ahead), [*layer3.added(neighbours), *layer3.deleted(stale)]
 
-    def _master(self, name: str) -> Request:
-        message = {"index": index_of(self._uplink), "attrs": {"IFLA_MASTER": index_of(name) if name else 0}}
-        return Request("set", "link", message)
+    def _holder(self) -> str:
+        """What the uplink is a port of, if of anything."""
+        return self._netlink.links()[self._uplink]["master"] or ""
+
+    def _switch(self, link: Netlink, bridge: str, with_it: list[Request]) -> list[str]:
+        """Make the uplink a port of a bridge, or of none, and do what goes with it; the answer is what was refused."""
+        message = {"index": index_of(self._uplink), "attrs": {"IFLA_MASTER": index_of(bridge) if bridge else 0}}
+        return link.batch([Request("set", "link", message), *with_it])
 
     def _demand(self, refused: list[str]) -> None:
         if refused:
@@ -95,7 +103,13 @@ class Move:
                 if value is not None and self._sysfs.setting(self._target, family, name) not in (None, value):
                     self._sysfs.set_setting(self._target, family, name, value)
 
-    def _restore(self, before: list[State], master: str) -> None:
+    def _generate_again(self) -> None:
+        """From now on, the bridge makes link-local addresses as the uplink does."""
+        generates = self._sysfs.setting(self._uplink, "ipv6", "addr_gen_mode")
+        if generates is not None:
+            self._sysfs.set_setting(self._bridge, "ipv6", "addr_gen_mode", generates)
+
+    def _restore(self, before: list[State], holder: str) -> None:
         """Runs in a process of its own, so with sockets of its own."""
         with netlink.connection() as link:
             now = link.layer3()
@@ -104,5 +118,34 @@ class Move:
                 was, have = layer3.on_link(before, name), layer3.on_link(now, name)
                 fresh += layer3.missing(was, have)
                 stale += layer3.missing(have, was)
-            for requests in self._plan(master, fresh, stale):
-                link.batch(requests)
+            ahead, with_it = self._plan(fresh, stale)
+            link.batch(ahead)
+            self._switch(link, holder, with_it)
+
+
+def await_uplink(sysfs: Sysfs, bridge: str) -> None:
+    """A bridge's link-local address comes over from the uplink, whose MAC address it shares."""
+    if sysfs.setting(bridge, "ipv6", "addr_gen_mode") is not None:
+        sysfs.set_setting(bridge, "ipv6", "addr_gen_mode", "1")
+
+
+def cautions(moving: list[tuple[str, str]], entries: list[State], managers: dict[str, str]) -> list[str]:
+    """What a user has to know of uplinks that moved, as (bridge, uplink): leases, and who manages them."""
+    leased = [
+        f"{layer3.told(entry)} of {bridge} has a limited lifetime; let its DHCP client ask for {bridge} from now on"
+        for bridge, _uplink in moving
+        for entry in layer3.on_link(entries, bridge)
+        if layer3.is_leased(entry)
+    ]
+    managed = [
+        f"{managers[uplink]} manages {uplink}, and may give it back what moved to {bridge}; tell it of the bridge"
+        for bridge, uplink in moving
+        if uplink in managers
+    ]
+    return leased + managed
+
+
+def moving(goal: State, before: State) -> list[tuple[str, str]]:
+    """The bridges that an uplink moves under, and that uplink."""
+    wanted = [(name, bridge["uplink"]) for name, bridge in goal.items() if bridge and bridge.get("uplink")]
+    return [(name, uplink) for name, uplink in wanted if (before.get(name) or {}).get("uplink") != uplink]

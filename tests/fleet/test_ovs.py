@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mode ovs over ssh, on hosts whose very uplink goes under an Open vSwitch bridge and back."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import ROOT
+
+PLACE = "ip -4 -br addr | grep 10.88.1.1/16 | cut -d ' ' -f 1"
+GROUPS = [
+    {"name": "plain", "default": True},
+    {"name": "web", "vlan": 10},
+    {"name": "t", "trunk": [10, 20], "native": 20},
+]
+LAN = {"name": "lan", "uplink": "up0", "datapath": "netdev", "portgroups": GROUPS, "address": "192.168.150.1/24"}
+
+
+def host(mode="ovs", networks=(LAN,), **more):
+    return {"kvm1": {"hostnet_mode": mode, "hostnet_networks": list(networks), "hostnet_persist": False, **more}}
+
+
+@pytest.fixture
+def switched(fleet):
+    """The fleet, with an Open vSwitch on kvm1 that has no bridge, before and after."""
+    if not (ROOT / ".cache/ovs").exists():
+        pytest.skip("there is no Open vSwitch here; tests/lab/ovs.sh fetches it")
+    fleet.sh("kvm1", str(ROOT / "tests/lab/ovs-start.sh"))
+    yield fleet
+    removed = fleet.play("remove", host())
+    assert removed.code == 0, removed.output
+    assert fleet.sh("kvm1", PLACE).partition("@")[0].strip() == "up0" and fleet.sh("kvm1", "ovs-vsctl list-br") == ""
+
+
+def test_a_host_in_mode_ovs_keeps_its_promises_and_comes_back(switched):
+    before = switched.state("kvm1")
+    checked = switched.play("site", host(), "--check", "--diff")
+    assert checked.code == 0, checked.output
+    assert switched.state("kvm1") == before
+    done = switched.play("site", host())
+    assert done.code == 0, done.output
+    assert done.changed("kvm1") == checked.changed("kvm1") != set()
+    assert switched.sh("kvm1", PLACE).strip() == "ovs-up0"  # the very address that the login uses
+    [network] = done.of("kvm1", "Measure")[-1]["networks"]
+    assert network["mode"] == "ovs" and all(told["measured"] for told in network["directions"].values()), network
+    assert switched.sh("kvm1", "ovs-vsctl list-ports ovs-up0").split() == ["up0"], "probes leave nothing"
+    again = switched.play("site", host(hostnet_verify=False))
+    assert (again.code, again.changed("kvm1")) == (0, set()), again.output
+    verified = switched.play("verify", host())
+    assert verified.code == 0, verified.output
+
+
+def test_modes_hand_the_uplink_over_to_each_other(switched):
+    for mode, place in {"bridge": "br-up0", "ovs": "ovs-up0", "macvtap_bridge": "up0"}.items():
+        inventory = host(mode, hostnet_verify=False)
+        checked = switched.play("site", inventory, "--check")
+        done = switched.play("site", inventory)
+        assert (checked.code, done.code) == (0, 0), checked.output + done.output
+        assert done.changed("kvm1") == checked.changed("kvm1") != set()
+        assert switched.sh("kvm1", PLACE).partition("@")[0].strip() == place
+    assert "openvswitch" not in switched.sh("kvm1", "cat /etc/libvirt/qemu/networks/lan.xml")
+
+
+def test_addresses_that_a_reboot_would_lose_are_not_moved_unless_that_is_wanted(switched):
+    before = switched.state("kvm1")
+    done = switched.play("site", host(hostnet_persist=True))
+    assert done.code != 0 and "set hostnet_persist: false" in " ".join(done.failure("kvm1").split())
+    assert switched.state("kvm1") == before
