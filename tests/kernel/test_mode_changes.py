@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
 from ansible_collections.kvm.hostnet.plugins.module_utils._core import modes
@@ -11,6 +12,7 @@ from ansible_collections.kvm.hostnet.plugins.module_utils._core.errors import Ho
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.bridges import Bridges
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.libvirt_networks import LibvirtNetworks
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.macvtap_links import MacvtapLinks
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.ovs_bridges import OvsBridges
 from ansible_collections.kvm.hostnet.plugins.plugin_utils import inventory, uplinks
 
 from .conftest import do, host_state, sh
@@ -20,23 +22,28 @@ UPLINK, ADDRESS = "up1", "10.99.0.1/24"
 LAN = {
     "name": "lan",
     "uplink": UPLINK,
+    "datapath": "netdev",
     "address": "192.168.150.1/24",
     "dhcp": True,
     "host_access": {"address": "10.99.0.9", "guests": ["10.99.0.64/26"]},
 }
 NIC = "<interface type='network'><mac address='52:54:00:88:01:01'/><source network='lan'/></interface>"
 GONE = {"state": "absent", "mode": "bridge"}
-MODES = [mode for mode in modes.MODES if mode != "sriov"]  # which takes a NIC that can do it; tests/fleet has one
+HAS_OVS = bool(shutil.which("ovs-vswitchd"))
+# sriov takes a NIC that can do it; tests/fleet has one
+MODES = [mode for mode in modes.MODES if mode != "sriov" and (mode != "ovs" or HAS_OVS)]
 FROM_EACH = [(one, other) for number, one in enumerate(MODES) for other in MODES[number + 1 :]]
 
 
 def converge(**words):
     """As the role hostnet does: the host's own links that are in the way go first, and libvirt's networks come last."""
     network = {**LAN, **words}
-    links = uplinks.host_links([network])
+    links, ovs = uplinks.host_links([network]), uplinks.ovs_bridges([network]) if HAS_OVS else []
     tasks = (
         (MacvtapLinks, [link for link in links if link["state"] == "absent"], {}),
+        (OvsBridges, [bridge for bridge in ovs if bridge["state"] == "absent"], {}),
         (Bridges, uplinks.bridges([network]), {}),
+        (OvsBridges, [bridge for bridge in ovs if bridge["state"] == "present"], {"until_reboot": True}),
         (MacvtapLinks, [link for link in links if link["state"] == "present"], {}),
         (
             LibvirtNetworks,
@@ -54,8 +61,10 @@ def state():
 
 
 @pytest.fixture
-def uplink():
+def uplink(request):
     """An uplink with an address, in no mode before and after."""
+    if HAS_OVS:
+        request.getfixturevalue("ovs")
     sh(f"ip link set {UPLINK} up; ip addr add {ADDRESS} dev {UPLINK}")
     converge(mode="nat")  # libvirt leaves the chains of its firewall rules once it has made them
     converge(**GONE)

@@ -13,7 +13,7 @@ from .._drivers.messages import MACVLAN_KINDS
 from .bridge_fields import OWN_ALIAS, expanded
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .._core.field import State
 
@@ -95,8 +95,11 @@ class Rules:
         return (self.links.get(name) or {}).get("alias") == OWN_ALIAS
 
     def _guests(self, name: str) -> list[str]:
-        """The ports of a bridge that are those of guests, and whose each is where that is known."""
-        taps = (port for port in self.current[name]["ports"] if self.links[port]["kind"] == "tun")
+        """The ports of a bridge that are those of guests."""
+        return self._named(port for port in self.current[name]["ports"] if self.links[port]["kind"] == "tun")
+
+    def _named(self, taps: Iterable[str]) -> list[str]:
+        """Ports of guests, and whose each is where that is known."""
         return [f"{tap} ({self.guest_links[tap]})" if tap in self.guest_links else tap for tap in taps]
 
     def _taken(self, name: str) -> Iterator[str]:

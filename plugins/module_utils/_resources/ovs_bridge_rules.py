@@ -42,7 +42,7 @@ class OvsRules(Rules):
         return OWN in self.current.get(name, {}).get("external_ids", {})
 
     def _guests(self, name: str) -> list[str]:
-        return self.guests.get(name, [])
+        return self._named(self.guests.get(name, []))
 
     def _present(self, name: str, item: State, goal: State) -> Iterator[str]:
         taken = list(self._taken(name))

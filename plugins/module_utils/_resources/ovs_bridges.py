@@ -134,6 +134,7 @@ class OvsBridges(Resource):
             networks=libvirt_records.network_bridges(),
             wireless={name for name in self._links if self._sysfs.is_wireless(name)},
             guests=self._guests,
+            guest_links=libvirt_records.guest_links(),
             iface_types=tuple(self._switch["iface_types"]),
             datapath_types=tuple(self._switch["datapath_types"]),
             until_reboot=self._until_reboot,
