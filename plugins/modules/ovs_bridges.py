@@ -175,7 +175,7 @@ EXAMPLES = r"""
 - name: Bring the uplink, with the address that this login uses, under an Open vSwitch bridge
   kvm.hostnet.ovs_bridges:
     ovs_bridges:
-      - {name: ovs0, uplink: up0}
+      - {name: ovs-up0, uplink: up0}
 
 - name: A bridge with a bond towards the switch, and a port of the host's own in VLAN 10
   kvm.hostnet.ovs_bridges:
@@ -189,7 +189,7 @@ EXAMPLES = r"""
 - name: No longer
   kvm.hostnet.ovs_bridges:
     ovs_bridges:
-      - {name: ovs0, state: absent}
+      - {name: ovs-up0, state: absent}
       - {name: ovs1, state: absent}
 """
 

@@ -27,9 +27,8 @@ def switched(fleet):
         pytest.skip("there is no Open vSwitch here; tests/lab/ovs.sh fetches it")
     fleet.sh("kvm1", str(ROOT / "tests/lab/ovs-start.sh"))
     yield fleet
-    removed = fleet.play("remove", host())
-    assert removed.code == 0, removed.output
-    assert fleet.sh("kvm1", PLACE).partition("@")[0].strip() == "up0" and fleet.sh("kvm1", "ovs-vsctl list-br") == ""
+    if fleet.sh("kvm1", "ovs-vsctl list-br"):  # a test has failed half way
+        fleet.play("remove", host())
 
 
 def test_a_host_in_mode_ovs_keeps_its_promises_and_comes_back(switched):
@@ -48,6 +47,9 @@ def test_a_host_in_mode_ovs_keeps_its_promises_and_comes_back(switched):
     assert (again.code, again.changed("kvm1")) == (0, set()), again.output
     verified = switched.play("verify", host())
     assert verified.code == 0, verified.output
+    removed = switched.play("remove", host())
+    assert removed.code == 0, removed.output
+    assert switched.state("kvm1") == before and switched.sh("kvm1", "ovs-vsctl list-br") == ""
 
 
 def test_modes_hand_the_uplink_over_to_each_other(switched):

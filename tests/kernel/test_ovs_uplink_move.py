@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.kvm.hostnet.plugins.module_utils._core import transaction
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.errors import HostNetError
 from ansible_collections.kvm.hostnet.plugins.module_utils._drivers import ovs_boot
 from ansible_collections.kvm.hostnet.plugins.module_utils._drivers.netlink import connection
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.ovs_bridge_fields import NEW
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.ovs_bridges import OvsBridges
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.snapshot import Restorer, plan, take
 
@@ -22,6 +26,7 @@ from .test_transaction import change, wait_for
 from .test_uplink_move import ABSENT, PATIENCE, Conversation, above, crash, uplink
 
 __all__ = ["change", "uplink"]  # fixtures
+ROOT = Path(__file__).parents[2]
 BRIDGE = {"name": "br0", "uplink": "e0", "datapath_type": "netdev"}
 
 
@@ -147,6 +152,21 @@ def test_whatever_was_changed_is_put_back(items, uplink, ovs_bridges):
             failures = Restorer(netlink).carry_out(plan(before, take(netlink, [])))
         assert not failures and not plan(before, take(netlink, []))
     assert without_uuids(lasting(ovs_state())) == without_uuids(told) and above("e0") == had
+
+
+def test_the_examples_of_the_documentation(ovs_bridges, monkeypatch):
+    monkeypatch.setitem(NEW, "datapath_type", "netdev")  # which a lab host has, and nothing else
+    source = ast.parse((ROOT / "plugins/modules/ovs_bridges.py").read_text())
+    [text] = [
+        node.value.value for node in source.body if isinstance(node, ast.Assign) and node.targets[0].id == "EXAMPLES"
+    ]
+    *setting_up, down = [task["kvm.hostnet.ovs_bridges"]["ovs_bridges"] for task in yaml.safe_load(text)]
+    before = ovs_state()
+    for items in setting_up:
+        assert ovs_bridges(*items)["changed"]
+    assert "10.88." in sh("ip -4 addr show ovs-up0") and sh("ovs-vsctl get Port mgmt0 tag").strip() == "10"
+    assert ovs_bridges(*down)["changed"]
+    assert sorted(ovs_state().split("\n\n")) == sorted(before.split("\n\n"))
 
 
 def test_without_a_confirmation_the_host_is_as_it_was(ovs_bridges, change):
