@@ -10,7 +10,7 @@ import ipaddress
 import typing as t
 
 from ..module_utils._core import canonical, modes
-from . import functions, uplinks
+from . import functions, port_profile, uplinks
 from .spelling import not_one_of, unknown
 
 if t.TYPE_CHECKING:
@@ -116,6 +116,7 @@ def as_libvirt(given: Network, default_mode: str = "") -> Network:
         "autostart": network.get("autostart", True),
         "forward": {"mode": mode.forward, **functions.pool_of(network, mode)},
         "vlan": functions.vlan_of(network, mode),
+        "virtualport": port_profile.virtualport_of(network, mode),
     }
     if mode.role == "bridge":
         return {**item, "bridge": {"name": uplinks.bridge_of(network)}}

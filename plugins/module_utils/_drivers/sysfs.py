@@ -41,6 +41,11 @@ class Sysfs:
         device = (self._links / link / "device").resolve()
         return device.name if (self._pci / device.name).exists() else None
 
+    def driver(self, link: str) -> str | None:
+        """The driver of a link's device; None where it has none."""
+        driver = self._links / link / "device/driver"
+        return driver.resolve().name if driver.exists() else None
+
     def functions(self, link: str) -> list[tuple[str, list[str]]]:
         """The virtual functions of a link, in no order: the PCI address and the interfaces of each."""
         found = (self._links / link / "device").glob("virtfn*")

@@ -21,6 +21,7 @@ from .network_fields import DOCUMENT, URI
 from .network_host import ailments, host_problems, strangers
 from .network_rules import problems
 from .network_updates import partly, updates
+from .port_host import lldpad_problems, profiles
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,6 +211,7 @@ class LibvirtNetworks(Resource):
             *(f"{name}: {text}" for name in changed for text in _new_problems(goal[name], current.get(name), version)),
         ]
         found = found or list(host_problems(changed, {**current, **goal}, current, self._sysfs, self._pending))
+        found = found or list(_start_problems(goal, current))
         if found:
             raise HostNetError("Nothing was changed. " + ". ".join(f"Network {text}" for text in found) + ".")
         for name, item in desired.items():
@@ -252,6 +254,14 @@ def _new_problems(wanted: State, current: State | None, version: tuple[int, int]
     before = (current or {}).get("persistent")
     known = set(problems(before, version)) if before else set()
     return [text for text in problems(wanted["persistent"], version) if text not in known]
+
+
+def _start_problems(goal: State, current: State) -> Iterator[str]:
+    """Why guests could not start on networks that come up or change."""
+    for name, wanted in goal.items():
+        live = (wanted or {}).get("live")
+        if live and live != (current.get(name) or {}).get("live"):
+            yield from (f"{name}: {text}" for text in lldpad_problems(profiles(live, *live.get("portgroups", ()))))
 
 
 def _domains(state: State) -> list[str]:

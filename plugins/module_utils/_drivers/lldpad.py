@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""lldpad, which speaks EVB and VDP (IEEE 802.1Qbg) for a host: whether it runs, and how a port is set.
+
+Its answers come by lldptool(8), as texts with a `name=value` in each line.  This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+from .._core.errors import HostNetError
+
+_PID = "run/lldpad.pid"  # where libvirt looks for the process that it talks to (its LLDPAD_PID_FILE)
+_AGENT = ("-g", "ncb")  # the nearest customer bridge, to which EVB TLVs go (IEEE 802.1Qbg, 6.12)
+_TLV = ("-V", "evb")
+_SECONDS = 5  # for one answer
+_PATIENCE = 3.0  # seconds that lldpad may take to know all of a link that has come up
+_NOT_YET = ("Invalid command", "Failed")  # what it says until then
+_UNKNOWN = "Device not found"
+WAY_OUT = "install the package lldpad, and set it up with the role kvm.hostnet.evb"
+
+
+def silence(root: str = "/") -> str:
+    """Why libvirt would find no lldpad to talk to, as a clause; nothing if it would."""
+    pid = Path(root, _PID)
+    try:
+        number = pid.read_text().strip("\0 \n")
+        name = Path(root, "proc", number, "comm").read_text().strip()
+    except OSError:
+        number, name = "", ""
+    if number and name == "lldpad":
+        return ""
+    installed = shutil.which("lldpad", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    return "lldpad does not run on this host" if installed else "lldpad is not installed on this host"
+
+
+def station(link: str) -> dict[str, str] | None:
+    """How a port is set, in lldptool's own words; None where lldpad knows no such port that is up."""
+    status, said = _ask("-l", "-i", link, *_AGENT, "adminStatus"), _ask("-t", "-i", link, *_AGENT, *_TLV, "-c")
+    if _UNKNOWN in status or _UNKNOWN in said:
+        return None
+    pairs = (line.partition("=") for line in f"{status}\n{said}".splitlines() if "=" in line)
+    return {name.strip(): value.strip() for name, _equals, value in pairs}
+
+
+def set_station(link: str, words: dict[str, str]) -> None:
+    """Set some of these words; lldpad keeps them over its restarts."""
+    for word, value in words.items():
+        where = ("-L", "-i", link, *_AGENT) if word == "adminStatus" else ("-T", "-i", link, *_AGENT, *_TLV)
+        _command(*where, f"{word}={value}")
+
+
+def _ask(*words: str) -> str:
+    return _lldptool(*words)[1]
+
+
+def _command(*words: str) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    done, text = _lldptool(*words)
+    while not done and text.startswith(_NOT_YET) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        done, text = _lldptool(*words)
+    if not done:
+        raise HostNetError(f"lldptool {' '.join(words)}: {text or 'no answer'}")
+
+
+def _lldptool(*words: str) -> tuple[bool, str]:
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["lldptool", *words],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise HostNetError(f"lldptool does not answer: {error}") from error
+    return done.returncode == 0, t.cast("str", done.stdout or done.stderr).strip()

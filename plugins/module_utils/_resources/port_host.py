@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host has to have for port profiles (802.1Qbg, 802.1Qbh): libvirt asks only when a guest starts.
+
+This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._drivers import lldpad
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .._core.field import State
+    from .._drivers.sysfs import Sysfs
+
+#: the drivers that have the kernel's ndo_set_vf_port, by which libvirt hands over a profile
+PROFILING = ("enic",)
+
+
+def profiles(*holders: State) -> set[str]:
+    """The types of port profiles that networks, portgroups or interfaces name."""
+    return {kind for holder in holders if (kind := holder.get("virtualport", {}).get("type"))}
+
+
+def driver_problems(kinds: set[str], devices: Iterable[str], sysfs: Sysfs) -> Iterator[str]:
+    """Why a switch of 802.1Qbh cannot be told a profile through these interfaces."""
+    for device in devices if "802.1Qbh" in kinds else ():
+        driver = sysfs.driver(device)
+        if driver not in PROFILING:
+            yield (
+                f"{device} has {f'the driver {driver}' if driver else 'no driver of a NIC'}, and virtualport.type "
+                f"802.1Qbh goes through a NIC whose driver hands port profiles to its switch ({', '.join(PROFILING)}); "
+                "use such a NIC, or leave virtualport out"
+            )
+
+
+def lldpad_problems(kinds: set[str]) -> Iterator[str]:
+    """Why no guest with such a profile would start now."""
+    missing = lldpad.silence() if "802.1Qbg" in kinds else ""
+    if missing:
+        yield (
+            f"virtualport.type 802.1Qbg needs lldpad, through which libvirt associates guests with the switch, and "
+            f"{missing}; {lldpad.WAY_OUT}"
+        )
