@@ -9,15 +9,16 @@ module: evb_stations
 short_description: Have lldpad speak EVB with the adjacent switch
 version_added: 0.1.0
 description:
-  - Sets ports of lldpad up as stations of Edge Virtual Bridging (IEEE 802.1Qbg), which ask the switch to reflect frames.
-    lldpad then also associates guests with the switch (VDP) for libvirt networks of virtualport type 802.1Qbg.
-  - Of each port, its agent towards the nearest customer bridge sends and receives (C(adminStatus=rxtx)), and its EVB TLV
-    is on (C(enableTx=yes)), of a station (C(evbmode=station)) that wants reflective relay (C(evbrrreq=yes)).
+  - Sets ports of lldpad up as stations of Edge Virtual Bridging (IEEE 802.1Qbg), which ask the switch to reflect
+    frames. lldpad then also associates guests with the switch (VDP) for libvirt networks of virtualport type 802.1Qbg.
+  - Of each port, its agent towards the nearest customer bridge sends and receives (C(adminStatus=rxtx)), and its EVB
+    TLV is on (C(enableTx=yes)), of a station (C(evbmode=station)) that wants reflective relay (C(evbrrreq=yes)).
   - Reads first and sets what differs. What was written is read back. When a step fails, everything is put back. lldpad
     keeps it over its restarts.
 notes:
   - Needs lldpad and lldptool, and lldpad running. The role C(kvm.hostnet.evb) starts it.
-  - lldpd must not speak at the same ports; the task warns of that. NetworkManager only listens to LLDP, which is no harm.
+  - lldpd must not speak at the same ports; the task warns of that. NetworkManager only listens to LLDP, which does no
+    harm.
 options:
   ports:
     description: The interfaces towards switches. Others are left alone.

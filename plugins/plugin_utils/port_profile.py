@@ -36,7 +36,11 @@ def virtualport_of(network: Network, mode: modes.Mode) -> Network:
     kind = port.get("type", "")
     if kind not in OF_UPLINKS:
         raise ValueError(not_one_of("virtualport.type", kind, OF_UPLINKS))
-    found = [f"virtualport.{word} is missing, which type {kind} needs" for word in _NEEDED[kind] if word not in port or port[word] == ""]
+    found = [
+        f"virtualport.{word} is missing, which type {kind} needs"
+        for word in _NEEDED[kind]
+        if word not in port or port[word] == ""
+    ]
     found += port_problems({"virtualport": port})
     if kind == "802.1Qbg" and mode.forward != "vepa":
         found.append("virtualport.type 802.1Qbg needs mode macvtap_vepa, so that the switch sees each frame of a guest")

@@ -17,11 +17,11 @@ LAYERS = {"_core": (), "_drivers": ("_core",), "_resources": ("_core", "_drivers
 OWNERS = {"libvirt": "_drivers/libvirt.py", "pyroute2": "_drivers/netlink.py", "ansible": "_core/runner.py"}
 # what a module ships besides its own documentation; about 1 ms of the node's CPU for each KB
 PAYLOAD_KB = dict.fromkeys((path.stem for path in MODULES), 60)
-PAYLOAD_KB["libvirt_networks"] = 120  # the whole network document, its rules and its live updates
-PAYLOAD_KB["libvirt_networks_info"] = 90
-PAYLOAD_KB["reachability_info"] = 140  # libvirt, the kernel and raw frames in one
-PAYLOAD_KB["domain_interfaces"] = 188  # networks and interfaces; libvirt, the kernel and Open vSwitch
-PAYLOAD_KB["domain_interfaces_info"] = 148
+PAYLOAD_KB["libvirt_networks"] = 126  # the whole network document, its rules and its live updates
+PAYLOAD_KB["libvirt_networks_info"] = 98
+PAYLOAD_KB["reachability_info"] = 142  # libvirt, the kernel and raw frames in one
+PAYLOAD_KB["domain_interfaces"] = 196  # networks and interfaces; libvirt, the kernel and Open vSwitch
+PAYLOAD_KB["domain_interfaces_info"] = 156
 PAYLOAD_KB["bridges"] = 128  # with the move of an uplink, and what undoes it
 PAYLOAD_KB["macvtap_links"] = 100
 PAYLOAD_KB["host_info"] = 102

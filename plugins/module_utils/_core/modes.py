@@ -63,7 +63,11 @@ MODES = {
     "isolated": Mode("isolated", "none", (), ("address", *_BRIDGED), (YES, NO, NO, YES, YES)),
     "bridge": Mode("bridge", "bridge", (), ("uplink", "bridge"), (YES, YES, YES, YES, YES)),
     "macvtap_bridge": Mode(
-        "macvtap", "bridge", ("uplink",), ("multicast", "host_access", "virtualport"), (YES, YES, YES, REFLECTED, REFLECTED)
+        "macvtap",
+        "bridge",
+        ("uplink",),
+        ("multicast", "host_access", "virtualport"),
+        (YES, YES, YES, REFLECTED, REFLECTED),
     ),
     "macvtap_vepa": Mode(
         "macvtap",

@@ -7,6 +7,7 @@ Its answers come by lldptool(8), as texts with a `name=value` in each line.  Thi
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -21,6 +22,9 @@ _TLV = ("-V", "evb")
 _SECONDS = 5  # for one answer
 _PATIENCE = 3.0  # seconds that lldpad may take to know all of a link that has come up
 _NOT_YET = ("Invalid command", "Failed")  # what it says until then
+_PIDS, _NEGATIVE = 1 << 22, 1 << 31  # libnl's addresses: a process, and above it a number; libvirt's are signed
+_OFF = "disabled"
+_GOODBYE = re.compile(r"Time to Live TLV\s+0\s")
 _UNKNOWN = "Device not found"
 WAY_OUT = "install the package lldpad, and set it up with the role kvm.hostnet.evb"
 
@@ -39,20 +43,53 @@ def silence(root: str = "/") -> str:
     return "lldpad does not run on this host" if installed else "lldpad is not installed on this host"
 
 
+def deafness(root: str = "/") -> str:
+    """Why libvirt would not talk to an lldpad that runs, as a clause; nothing if it would.
+
+    The first netlink socket of its daemon gets a random address.  Those above 2**31 it reads as a negative number, and
+    so as an error (virNetlinkEventServiceLocalPid).
+    """
+    for daemon in ("libvirtd", "virtqemud"):
+        try:
+            pid = int(Path(root, f"run/{daemon}.pid").read_text())
+            rows = [line.split() for line in Path(root, "proc/net/netlink").read_text().splitlines()[1:]]
+        except (OSError, ValueError):
+            continue
+        own = [(int(row[-1]), int(row[2])) for row in rows if row[1] == "0" and int(row[2]) % _PIDS == pid]
+        if own and min(own)[1] >= _NEGATIVE:
+            return f"{daemon} has got a netlink address that it takes for an error"
+    return ""
+
+
 def station(link: str) -> dict[str, str] | None:
     """How a port is set, in lldptool's own words; None where lldpad knows no such port that is up."""
     status, said = _ask("-l", "-i", link, *_AGENT, "adminStatus"), _ask("-t", "-i", link, *_AGENT, *_TLV, "-c")
     if _UNKNOWN in status or _UNKNOWN in said:
         return None
     pairs = (line.partition("=") for line in f"{status}\n{said}".splitlines() if "=" in line)
-    return {name.strip(): value.strip() for name, _equals, value in pairs}
+    told = {name.strip(): value.strip() for name, _equals, value in pairs}
+    stuck = told.get("adminStatus") not in (None, _OFF) and _takes_its_leave(link)
+    return {**told, **({"adminStatus": "stuck"} if stuck else {})}
 
 
 def set_station(link: str, words: dict[str, str]) -> None:
-    """Set some of these words; lldpad keeps them over its restarts."""
+    """Set some of these words; lldpad keeps them over its restarts.
+
+    An agent that is turned on again while it takes its leave stays silent for good, though it says that it is on.
+    """
+    if words.get("adminStatus", _OFF) != _OFF and _takes_its_leave(link):
+        set_station(link, {"adminStatus": _OFF})
     for word, value in words.items():
         where = ("-L", "-i", link, *_AGENT) if word == "adminStatus" else ("-T", "-i", link, *_AGENT, *_TLV)
         _command(*where, f"{word}={value}")
+    deadline = time.monotonic() + _PATIENCE
+    while words.get("adminStatus") == _OFF and _takes_its_leave(link) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _takes_its_leave(link: str) -> bool:
+    """Whether the last that a port has sent is that it is going: a time to live of 0."""
+    return bool(_GOODBYE.search(_ask("-t", "-i", link, *_AGENT)))
 
 
 def _ask(*words: str) -> str:

@@ -14,7 +14,7 @@ from .interface_changes import place_in
 from .interface_fields import TYPES
 from .interface_host import host_problems
 from .interface_rules import interface_problems, item_problems, network_problems, vlan_problems
-from .port_host import driver_problems, lldpad_problems, profiles
+from .port_host import daemon_problems, driver_problems, lldpad_problems, profiles
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -159,7 +159,7 @@ class Validation:
                     for text in self._network_is_ready(source["network"], joins=key in come):
                         yield f"Domain {name}, interface {key}: {text}"
                 if state != have.get(key):
-                    for text in lldpad_problems(profiles(state, self._reader.given(state))):
+                    for text in _association_problems(profiles(state, self._reader.given(state))):
                         yield f"Domain {name}, interface {key}: {text}"
             gone = len([key for key in have if key not in wanted["live"]]) if wanted["live"] is not None else 0
             room = document.free_ports(self._reader.documents[name]["live"]) if come else None
@@ -178,6 +178,12 @@ class Validation:
             devices, users = network["forward"].get("interfaces", ()), len(self._libvirt.network_ports(name))
             if devices and users >= len(devices):
                 yield f"network {name} has no device left; {users} interfaces have its {len(devices)}"
+
+
+def _association_problems(kinds: set[str]) -> Iterator[str]:
+    """Why a running guest could not be associated with its switch."""
+    yield from lldpad_problems(kinds)
+    yield from daemon_problems(kinds)
 
 
 def _indistinct(goal: State, current: State) -> Iterator[str]:

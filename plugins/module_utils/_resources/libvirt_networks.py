@@ -21,7 +21,7 @@ from .network_fields import DOCUMENT, URI
 from .network_host import ailments, host_problems, strangers
 from .network_rules import problems
 from .network_updates import partly, updates
-from .port_host import lldpad_problems, profiles
+from .port_host import daemon_problems, lldpad_problems, profiles
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -246,6 +246,8 @@ class LibvirtNetworks(Resource):
             f"{self._policy} while {', '.join(_domains(goal[name])) or 'nobody'} is attached"
             for name, paths in pending.items()
         ]
+        for name, wanted in goal.items():
+            warnings += [f"Network {name}: {text}" for text in daemon_problems(_live_profiles(wanted))]
         return {"plan": plans, "pending": pending, "warnings": warnings}
 
 
@@ -259,9 +261,13 @@ def _new_problems(wanted: State, current: State | None, version: tuple[int, int]
 def _start_problems(goal: State, current: State) -> Iterator[str]:
     """Why guests could not start on networks that come up or change."""
     for name, wanted in goal.items():
-        live = (wanted or {}).get("live")
-        if live and live != (current.get(name) or {}).get("live"):
-            yield from (f"{name}: {text}" for text in lldpad_problems(profiles(live, *live.get("portgroups", ()))))
+        if wanted and wanted.get("live") != (current.get(name) or {}).get("live"):
+            yield from (f"{name}: {text}" for text in lldpad_problems(_live_profiles(wanted)))
+
+
+def _live_profiles(state: State | None) -> set[str]:
+    live = (state or {}).get("live") or {}
+    return profiles(live, *live.get("portgroups", ()))
 
 
 def _domains(state: State) -> list[str]:

@@ -38,10 +38,17 @@ def driver_problems(kinds: set[str], devices: Iterable[str], sysfs: Sysfs) -> It
 
 
 def lldpad_problems(kinds: set[str]) -> Iterator[str]:
-    """Why no guest with such a profile would start now."""
+    """Why no guest with such a profile could start on this host."""
     missing = lldpad.silence() if "802.1Qbg" in kinds else ""
     if missing:
         yield (
             f"virtualport.type 802.1Qbg needs lldpad, through which libvirt associates guests with the switch, and "
             f"{missing}; {lldpad.WAY_OUT}"
         )
+
+
+def daemon_problems(kinds: set[str]) -> Iterator[str]:
+    """Why no guest with such a profile starts until libvirt's daemon does."""
+    told = lldpad.deafness() if "802.1Qbg" in kinds else ""
+    if told:
+        yield f"no guest starts with virtualport.type 802.1Qbg, since {told}; restart it, if need be more than once"
