@@ -119,6 +119,7 @@ def as_libvirt(given: Network, default_mode: str = "") -> Network:
         "virtualport": port_profile.virtualport_of(network, mode),
     }
     if mode.role == "bridge":
+        uplinks.hairpin_ports(network)
         return {**item, "bridge": {"name": uplinks.bridge_of(network)}}
     if mode.on_uplink:
         if not isinstance(network.get("multicast", False), bool):

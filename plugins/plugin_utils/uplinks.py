@@ -80,10 +80,29 @@ def bridges(networks: list[Network], default_mode: str = "") -> list[Network]:
                 "name": bridge_of(network),
                 "state": "present",
                 "uplink": uplinks_of(network)[0],
+                **({"ports": hairpin_ports(network)} if network.get("hairpin") else {}),
             }
         for name in () if wanted else _left_behind(network):
             found.setdefault(name, {"name": name, "state": "absent", "only_own": True})
     return list(found.values())
+
+
+def hairpin_ports(network: Network) -> list[Network]:
+    """The ports of a bridge behind which are hosts in VEPA mode, whose frames it sends back to them."""
+    given = network.get("hairpin") or {}
+    if not isinstance(given, dict) or not all(isinstance(reflects, bool) for reflects in given.values()):
+        raise ValueError(
+            f"hairpin is {given}; write the bridge's ports towards VEPA hosts, such as hairpin: {{eth2: true}}"
+        )
+    if given and not uplinks_of(network):
+        raise ValueError("hairpin is for a bridge that is made here; name its uplink")
+    named = {canonical.link_name(str(name)): reflects for name, reflects in given.items()}
+    if {*named} & {*uplinks_of(network)}:
+        raise ValueError("hairpin names the uplink, behind which is the LAN; name the ports towards VEPA hosts")
+    return [
+        {"name": name, "state": "present", "hairpin": True} if reflects else {"name": name, "state": "absent"}
+        for name, reflects in named.items()
+    ]
 
 
 def _left_behind(network: Network) -> list[str]:

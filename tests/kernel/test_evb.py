@@ -91,7 +91,9 @@ def cable():
 @pytest.fixture(scope="module")
 def agent(cable):
     """lldpad at both ends; port0 is that of a switch which can reflect."""
-    daemon = subprocess.Popen(["lldpad", "-f", "/run/lldpad.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    daemon = subprocess.Popen(
+        ["lldpad", "-f", "/run/lldpad.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     until(lambda: subprocess.run(["lldptool", "ping"], check=False, capture_output=True).returncode == 0)
     until(lambda: lldpad.station("nic0") and lldpad.station("port0"))
     words = {"adminStatus": "rxtx", "enableTx": "yes", "evbmode": "bridge", "evbrrcap": "yes"}

@@ -61,7 +61,7 @@ MODES = {
     "routed": Mode("routed", "route", ("address",), ("uplink", *_BRIDGED), (YES, YES, YES, YES, YES)),
     "open": Mode("open", "open", ("address",), _BRIDGED, (YES, YES, YES, YES, YES)),
     "isolated": Mode("isolated", "none", (), ("address", *_BRIDGED), (YES, NO, NO, YES, YES)),
-    "bridge": Mode("bridge", "bridge", (), ("uplink", "bridge"), (YES, YES, YES, YES, YES)),
+    "bridge": Mode("bridge", "bridge", (), ("uplink", "bridge", "hairpin"), (YES, YES, YES, YES, YES)),
     "macvtap_bridge": Mode(
         "macvtap",
         "bridge",

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import time
-import typing as t
 from pathlib import Path
 
 from .._core.errors import HostNetError
@@ -117,4 +116,4 @@ def _lldptool(*words: str) -> tuple[bool, str]:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HostNetError(f"lldptool does not answer: {error}") from error
-    return done.returncode == 0, t.cast("str", done.stdout or done.stderr).strip()
+    return done.returncode == 0, (done.stdout or done.stderr).strip()
