@@ -18,6 +18,7 @@ from .._core.errors import HostNetError
 _PID = "run/lldpad.pid"  # where libvirt looks for the process that it talks to (its LLDPAD_PID_FILE)
 _AGENT = ("-g", "ncb")  # the nearest customer bridge, to which EVB TLVs go (IEEE 802.1Qbg, 6.12)
 _TLV = ("-V", "evb")
+_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"  # where a login may not look
 _SECONDS = 5  # for one answer
 _PATIENCE = 3.0  # seconds that lldpad may take to know all of a link that has come up
 _NOT_YET = ("Invalid command", "Failed")  # what it says until then
@@ -38,8 +39,11 @@ def silence(root: str = "/") -> str:
         number, name = "", ""
     if number and name == "lldpad":
         return ""
-    installed = shutil.which("lldpad", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
-    return "lldpad does not run on this host" if installed else "lldpad is not installed on this host"
+    return (
+        "lldpad does not run on this host"
+        if shutil.which("lldpad", path=_PATH)
+        else "lldpad is not installed on this host"
+    )
 
 
 def deafness(root: str = "/") -> str:
@@ -113,6 +117,7 @@ def _lldptool(*words: str) -> tuple[bool, str]:
             text=True,
             timeout=_SECONDS,
             check=False,
+            env={**os.environ, "PATH": _PATH},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HostNetError(f"lldptool does not answer: {error}") from error
