@@ -123,7 +123,7 @@ BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24"}
         ([{"name": "lan", "uplink": "eth1", "virtualport": {**QBG, "profileid": "p"}}], "macvtap_vepa",
          ["Network lan: virtualport.profileid does not go with type 802.1Qbg, which knows managerid, typeid, typeidversion, instanceid"]),
         ([{"name": "lan", "uplink": "eth1", "virtualport": {**QBG, "instanceid": "7"}}], "macvtap_vepa",
-         ['Network lan: virtualport.instanceid: "7" is not a UUID, such as 209e3185-e013-4a30-8d8d-aa59a323a5be']),,
+         ['Network lan: virtualport.instanceid: "7" is not a UUID, such as 209e3185-e013-4a30-8d8d-aa59a323a5be']),
         ([{"name": "lan", "uplink": "eth1", "virtualport": {"type": "802.1Qbh", "profileid": ""}}], "passthrough",
          ["Network lan: virtualport.profileid is missing, which type 802.1Qbh needs"]),
         ([{"name": "lan", "uplink": "eth1", "virtualport": {"type": "802.1Qbh", "profileid": "p" * 40}}], "passthrough",
