@@ -194,6 +194,21 @@ def test_the_switch_says_that_it_can_reflect_and_frames_say_that_it_does_not(sta
 
 
 @installed
+def test_lldpad_has_to_speak_evb_at_the_uplink(stations, networks, running, interfaces):
+    sentence = (
+        "needs EVB at nic0, and lldpad does not speak it there; name nic0 in evb_ports of the role kvm.hostnet.evb"
+    )
+    with pytest.raises(HostNetError, match=sentence):
+        networks(network())
+    running()
+    nic = {"mac": MAC, "type": "direct", "source": {"dev": "nic0", "mode": "vepa"}, "virtualport": PROFILE}
+    with pytest.raises(HostNetError, match=sentence):
+        interfaces({"name": "vm1", "interfaces": [nic]})
+    stations({"name": "nic0"})
+    assert networks(network())["changed"]
+
+
+@installed
 def test_a_guest_is_associated_with_the_switch(station, cable, networks, domain):
     """With the instance ID that libvirt makes; a libvirtd that has got the wrong address fails as is told before."""
     until(lambda: (relay()["evb"] or {}).get("reflects"))

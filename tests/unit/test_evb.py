@@ -106,6 +106,18 @@ def test_port_profiles_go_through_drivers_that_know_them(kinds, driver, told, tm
     assert [text.partition(" driver hands")[0] for text in found] == told
 
 
+@pytest.mark.parametrize(
+    ("iflink", "lowers", "lower"),
+    [("7", ["eth1"], "eth1"), ("9", [], None), ("7", [], None), ("9", ["eth1", "eth2"], None), ("9", ["eth1"], None)],
+    ids=["a VLAN", "a NIC", "an end of a veth", "a bond", "a bridge of one port"],
+)
+def test_what_a_link_sits_on(iflink, lowers, lower, tmp_path):
+    link = tmp_path / "sys/class/net/link"
+    link.mkdir(parents=True)
+    write(link, {"iflink": iflink, "ifindex": "9", **{f"lower_{name}/ifindex": "7" for name in lowers}})
+    assert Sysfs(str(tmp_path)).lower("link") == lower
+
+
 def test_profiles_of_a_network_and_its_portgroups():
     groups = [{"virtualport": {"type": "802.1Qbh"}}, {"virtualport": {}}, {}]
     assert profiles({"virtualport": {"type": "802.1Qbg"}}, *groups) == {"802.1Qbg", "802.1Qbh"}

@@ -159,7 +159,7 @@ class Validation:
                     for text in self._network_is_ready(source["network"], joins=key in come):
                         yield f"Domain {name}, interface {key}: {text}"
                 if state != have.get(key):
-                    for text in _association_problems(profiles(state, self._reader.given(state))):
+                    for text in self._association_problems(state):
                         yield f"Domain {name}, interface {key}: {text}"
             gone = len([key for key in have if key not in wanted["live"]]) if wanted["live"] is not None else 0
             room = document.free_ports(self._reader.documents[name]["live"]) if come else None
@@ -170,6 +170,14 @@ class Validation:
                     "without PCI Express), or set apply_to to persistent"
                 )
 
+    def _association_problems(self, state: State) -> Iterator[str]:
+        """Why a running guest could not be associated with its switch."""
+        source, kinds = state.get("source", {}), profiles(state, self._reader.given(state))
+        network = self._reader.network(source["network"]) if "network" in source else None
+        devices = network["forward"].get("interfaces", ()) if network else filter(None, [source.get("dev")])
+        yield from lldpad_problems(kinds, devices, self._sysfs)
+        yield from daemon_problems(kinds)
+
     def _network_is_ready(self, name: str, *, joins: bool) -> Iterator[str]:
         network = self._reader.network(name)
         if network and not network["active"]:
@@ -178,12 +186,6 @@ class Validation:
             devices, users = network["forward"].get("interfaces", ()), len(self._libvirt.network_ports(name))
             if devices and users >= len(devices):
                 yield f"network {name} has no device left; {users} interfaces have its {len(devices)}"
-
-
-def _association_problems(kinds: set[str]) -> Iterator[str]:
-    """Why a running guest could not be associated with its switch."""
-    yield from lldpad_problems(kinds)
-    yield from daemon_problems(kinds)
 
 
 def _indistinct(goal: State, current: State) -> Iterator[str]:

@@ -211,7 +211,7 @@ class LibvirtNetworks(Resource):
             *(f"{name}: {text}" for name in changed for text in _new_problems(goal[name], current.get(name), version)),
         ]
         found = found or list(host_problems(changed, {**current, **goal}, current, self._sysfs, self._pending))
-        found = found or list(_start_problems(goal, current))
+        found = found or list(self._start_problems(goal, current))
         if found:
             raise HostNetError("Nothing was changed. " + ". ".join(f"Network {text}" for text in found) + ".")
         for name, item in desired.items():
@@ -220,6 +220,15 @@ class LibvirtNetworks(Resource):
         self._libvirt.validate_networks(
             {name: self._document(name, item["persistent"]) for name, item in changed.items()}
         )
+
+    def _start_problems(self, goal: State, current: State) -> Iterator[str]:
+        """Why guests could not start on networks that come up or change."""
+        for name, wanted in goal.items():
+            live = (wanted or {}).get("live")
+            if live and live != (current.get(name) or {}).get("live"):
+                devices = live["forward"].get("interfaces", ())
+                for text in lldpad_problems(_live_profiles(wanted), devices, self._sysfs):
+                    yield f"{name}: {text}"
 
     def _cut_problems(self, goal: State, current: State) -> Iterator[str]:
         for name, wanted in goal.items():
@@ -256,13 +265,6 @@ def _new_problems(wanted: State, current: State | None, version: tuple[int, int]
     before = (current or {}).get("persistent")
     known = set(problems(before, version)) if before else set()
     return [text for text in problems(wanted["persistent"], version) if text not in known]
-
-
-def _start_problems(goal: State, current: State) -> Iterator[str]:
-    """Why guests could not start on networks that come up or change."""
-    for name, wanted in goal.items():
-        if wanted and wanted.get("live") != (current.get(name) or {}).get("live"):
-            yield from (f"{name}: {text}" for text in lldpad_problems(_live_profiles(wanted)))
 
 
 def _live_profiles(state: State | None) -> set[str]:

@@ -37,14 +37,30 @@ def driver_problems(kinds: set[str], devices: Iterable[str], sysfs: Sysfs) -> It
             )
 
 
-def lldpad_problems(kinds: set[str]) -> Iterator[str]:
-    """Why no guest with such a profile could start on this host."""
-    missing = lldpad.silence() if "802.1Qbg" in kinds else ""
+def lldpad_problems(kinds: set[str], devices: Iterable[str], sysfs: Sysfs) -> Iterator[str]:
+    """Why no guest with such a profile could start on these interfaces."""
+    if "802.1Qbg" not in kinds:
+        return
+    missing = lldpad.silence()
     if missing:
         yield (
             f"virtualport.type 802.1Qbg needs lldpad, through which libvirt associates guests with the switch, and "
             f"{missing}; {lldpad.WAY_OUT}"
         )
+        return
+    for port in sorted({_port(device, sysfs) for device in devices}):
+        words = lldpad.station(port) or {}
+        if words.get("adminStatus") != "rxtx" or words.get("enableTx") != "yes":
+            yield (
+                f"virtualport.type 802.1Qbg needs EVB at {port}, and lldpad does not speak it there; name {port} in "
+                "evb_ports of the role kvm.hostnet.evb"
+            )
+
+
+def _port(device: str, sysfs: Sysfs) -> str:
+    """The interface towards the switch, which libvirt looks for below a VLAN."""
+    lower = sysfs.lower(device)
+    return _port(lower, sysfs) if lower else device
 
 
 def daemon_problems(kinds: set[str]) -> Iterator[str]:
