@@ -20,12 +20,11 @@ _AGENT = ("-g", "ncb")  # the nearest customer bridge, to which EVB TLVs go (IEE
 _TLV = ("-V", "evb")
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"  # where a login may not look
 _SECONDS = 5  # for one answer
-_PATIENCE = 3.0  # seconds that lldpad may take to know all of a link that has come up
+PATIENCE = 3.0  # seconds that lldpad may take to know all of a link that has come up
 _NOT_YET = ("Invalid command", "Failed")  # what it says until then
 _PIDS, _NEGATIVE = 1 << 22, 1 << 31  # libnl's addresses: a process, and above it a number; libvirt's are signed
 _OFF = "disabled"
 _GOODBYE = re.compile(r"Time to Live TLV\s+0\s")
-_UNKNOWN = "Device not found"
 WAY_OUT = "install the package lldpad, and set it up with the role kvm.hostnet.evb"
 
 
@@ -64,15 +63,26 @@ def deafness(root: str = "/") -> str:
     return ""
 
 
-def station(link: str) -> dict[str, str] | None:
-    """How a port is set, in lldptool's own words; None where lldpad knows no such port that is up."""
-    status, said = _ask("-l", "-i", link, *_AGENT, "adminStatus"), _ask("-t", "-i", link, *_AGENT, *_TLV, "-c")
-    if _UNKNOWN in status or _UNKNOWN in said:
+def station(link: str, *, patience: float = 0.0) -> dict[str, str] | None:
+    """How a port is set, in lldptool's own words; None where lldpad knows no such port that is up.
+
+    It may know one only some time after that has come up, or after it has started itself.
+    """
+    deadline = time.monotonic() + patience
+    words = _words(link)
+    while "enableTx" not in words and time.monotonic() < deadline:
+        time.sleep(0.1)
+        words = _words(link)
+    if "enableTx" not in words:
         return None
-    pairs = (line.partition("=") for line in f"{status}\n{said}".splitlines() if "=" in line)
-    told = {name.strip(): value.strip() for name, _equals, value in pairs}
-    stuck = told.get("adminStatus") not in (None, _OFF) and _takes_its_leave(link)
-    return {**told, **({"adminStatus": "stuck"} if stuck else {})}
+    stuck = words["adminStatus"] != _OFF and _takes_its_leave(link)
+    return {**words, **({"adminStatus": "stuck"} if stuck else {})}
+
+
+def _words(link: str) -> dict[str, str]:
+    said = (_ask("-l", "-i", link, *_AGENT, "adminStatus"), _ask("-t", "-i", link, *_AGENT, *_TLV, "-c"))
+    pairs = (line.partition("=") for line in "\n".join(said).splitlines() if "=" in line)
+    return {name.strip(): value.strip() for name, _equals, value in pairs}
 
 
 def set_station(link: str, words: dict[str, str]) -> None:
@@ -85,7 +95,7 @@ def set_station(link: str, words: dict[str, str]) -> None:
     for word, value in words.items():
         where = ("-L", "-i", link, *_AGENT) if word == "adminStatus" else ("-T", "-i", link, *_AGENT, *_TLV)
         _command(*where, f"{word}={value}")
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while words.get("adminStatus") == _OFF and _takes_its_leave(link) and time.monotonic() < deadline:
         time.sleep(0.05)
 
@@ -100,7 +110,7 @@ def _ask(*words: str) -> str:
 
 
 def _command(*words: str) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     done, text = _lldptool(*words)
     while not done and text.startswith(_NOT_YET) and time.monotonic() < deadline:
         time.sleep(0.1)

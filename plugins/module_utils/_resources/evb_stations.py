@@ -58,10 +58,14 @@ class EvbStations(Resource):
 
     def read(self) -> State:
         self._silence = lldpad.silence()
-        found = {} if self._silence else {name: lldpad.station(name) for name in self._names}
+        found = {} if self._silence else {name: lldpad.station(name, patience=self._due(name)) for name in self._names}
         self._unknown = {name for name, words in found.items() if words is None}
         told = {name: {word: words.get(word) for word in _STATION} for name, words in found.items() if words}
         return {name: words for name, words in told.items() if words != _SILENT}
+
+    def _due(self, name: str) -> float:
+        """Seconds after which lldpad should know a port, if it is up."""
+        return lldpad.PATIENCE if self._sysfs.attribute(name, "carrier") == "1" else 0.0
 
     def validate(self, desired: State, current: State) -> None:
         found = []
