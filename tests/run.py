@@ -25,6 +25,7 @@ PLUGINS = "plugins/module_utils plugins/modules plugins/plugin_utils plugins/fil
 LAB = "tests/lab/lab.py"
 GUEST = f"tests/lab/guest.sh {ROOT / '.cache/guest'}"
 OVS = f"tests/lab/ovs.sh {ROOT / '.cache/ovs'}"
+LLDPAD = f"tests/lab/lldpad.sh {ROOT / '.cache/lldpad'}"
 DEBIAN13 = f"tests/lab/debian13.sh {ROOT / '.cache/debian13'}"
 SRIOV = (DEBIAN13, f"tests/lab/sriov.sh {ROOT / '.cache/sriov'} {ROOT / '.cache/debian13'}")
 
@@ -64,7 +65,7 @@ SUITES = {
     "molecule": Suite(
         ("molecule reset -s default", "molecule test --all"),
         passed=r"^(?!default)(\w+) +: actions=\d+ .* failed=0",
-        fetched=(*SRIOV, OVS),
+        fetched=(*SRIOV, OVS, LLDPAD),
     ),
     "sriov": Suite(
         (f"{LAB} exec kvmsriov /usr/bin/python3 -B -m pytest tests/sriov --junitxml tests/output/sriov.xml",),
@@ -90,7 +91,7 @@ SUITES = {
     "kernel": Suite(
         (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest tests/kernel --junitxml tests/output/kernel.xml",),
         lab="1",
-        fetched=(GUEST, OVS),
+        fetched=(GUEST, OVS, LLDPAD),
     ),
     "debian13": Suite(
         (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest {LIBVIRT} --junitxml tests/output/debian13.xml",),

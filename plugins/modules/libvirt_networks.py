@@ -369,7 +369,9 @@ options:
         type: dict
         suboptions:
           type:
-            description: The kind of switch.
+            description:
+              - The kind of switch. V(802.1Qbg) needs lldpad to run before the network comes up, as the role
+                C(kvm.hostnet.evb) sees to, and V(802.1Qbh) NICs with the driver enic.
             type: str
             choices: [802.1Qbg, 802.1Qbh, openvswitch, midonet]
           managerid:

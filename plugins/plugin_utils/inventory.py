@@ -10,7 +10,7 @@ import ipaddress
 import typing as t
 
 from ..module_utils._core import canonical, modes
-from . import functions, portgroups, uplinks
+from . import functions, port_profile, portgroups, uplinks
 from .choice import need_problems
 from .spelling import not_one_of, unknown
 
@@ -125,10 +125,12 @@ def as_libvirt(given: Network, default_mode: str = "") -> Network:
         "autostart": network.get("autostart", True),
         "forward": {"mode": mode.forward, **functions.pool_of(network, mode)},
         "vlan": functions.vlan_of(network, mode),
+        "virtualport": port_profile.virtualport_of(network, mode),
         # they are VLANs, which no other mode has; without a word of them, those that somebody else made stay
         **({"portgroups": []} if "portgroups" in network else {}),
     }
     if mode.is_on_host_bridge:
+        uplinks.hairpin_ports(network)
         return {**item, "bridge": {"name": uplinks.bridge_of(network, mode.role)}, **_ports(network, mode)}
     if mode.on_uplink:
         if not isinstance(network.get("multicast", False), bool):
@@ -145,7 +147,7 @@ def as_libvirt(given: Network, default_mode: str = "") -> Network:
 def _ports(network: Network, mode: modes.Mode) -> Network:
     """What libvirt's document says of the ports of guests on a bridge of the host."""
     if mode.role != "ovs":
-        return {"virtualport": {}}
+        return {}
     return {"virtualport": {"type": modes.OVS_PORT}, "portgroups": portgroups.portgroups_of(network)}
 
 

@@ -104,10 +104,35 @@ def _made_for(networks: list[Network], default_mode: str, role: str) -> list[Net
             datapath = (
                 {"datapath_type": datapath_of(network)} if "datapath" in mode.takes and "datapath" in network else {}
             )
-            found[name] = {"name": name, "state": "present", "uplink": uplinks_of(network)[0], **datapath}
+            reflecting = {"ports": hairpin_ports(network)} if "hairpin" in mode.takes and network.get("hairpin") else {}
+            found[name] = {
+                "name": name,
+                "state": "present",
+                "uplink": uplinks_of(network)[0],
+                **datapath,
+                **reflecting,
+            }
         for name in () if wanted else _left_behind(network, role):
             found.setdefault(name, {"name": name, "state": "absent", "only_own": True})
     return list(found.values())
+
+
+def hairpin_ports(network: Network) -> list[Network]:
+    """The ports of a bridge behind which are hosts in VEPA mode, whose frames it sends back to them."""
+    given = network.get("hairpin") or {}
+    if not isinstance(given, dict) or not all(isinstance(reflects, bool) for reflects in given.values()):
+        raise ValueError(
+            f"hairpin is {given}; write the bridge's ports towards VEPA hosts, such as hairpin: {{eth2: true}}"
+        )
+    if given and not uplinks_of(network):
+        raise ValueError("hairpin is for a bridge that is made here; name its uplink")
+    named = {canonical.link_name(str(name)): reflects for name, reflects in given.items()}
+    if {*named} & {*uplinks_of(network)}:
+        raise ValueError("hairpin names the uplink, behind which is the LAN; name the ports towards VEPA hosts")
+    return [
+        {"name": name, "state": "present", "hairpin": True} if reflects else {"name": name, "state": "absent"}
+        for name, reflects in named.items()
+    ]
 
 
 def left_behind(network: Network) -> list[str]:

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.field import clean
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.resource import Resource
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.runner import converge
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources import port_host
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.bridges import Bridges
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.domain_interfaces import DomainInterfaces
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.domain_interfaces_info import DomainInterfacesInfo
@@ -203,6 +204,12 @@ def topology():
     for name in reversed(made):
         with contextlib.suppress(subprocess.CalledProcessError):
             sh(f"ip link del {name}")
+
+
+@pytest.fixture
+def profiling(monkeypatch):
+    """Takes the lab's NICs, which have no driver, for some that know 802.1Qbh; libvirt asks when a guest starts."""
+    monkeypatch.setattr(port_host, "PROFILING", (None,))
 
 
 @pytest.fixture(scope="module")

@@ -98,7 +98,8 @@ def quiet(daemon):
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_every_option_is_kept_and_told(name, nics, domain, interfaces_info, quiet):
+@pytest.mark.usefixtures("quiet", "profiling")
+def test_every_option_is_kept_and_told(name, nics, domain, interfaces_info):
     domain()
     done = nics({"mac": MAC, **OPTIONS[name]})
     assert done["steps"] == [f"attach persistent vm1 {MAC}"] and done["macs"] == {"vm1": [MAC]}
@@ -626,6 +627,7 @@ REFUSED = {
     "isolation on Open vSwitch": ({"source": {"bridge": "up2"}, "virtualport": {"type": "openvswitch"}, "isolated": True}, "isolated cannot go with Open vSwitch, for libvirt would leave it out"),
     "VLAN 0": ({"source": {"dev": "up1", "mode": "passthrough"}, "vlan": {"tags": [{"id": 0}]}}, "vlan tag 0 has to be from 1 to 4094"),
     "manager 0": ({"source": {"dev": "up0", "mode": "vepa"}, "virtualport": {"type": "802.1Qbg", "managerid": 0}}, "virtualport.managerid is 0, and has to be from 1 to 255 (0 is reserved)"),
+    "a port profile for a NIC without": ({"source": {"dev": "up0", "mode": "private"}, "virtualport": {"type": "802.1Qbh", "profileid": "p"}}, "up0 has no driver of a NIC, and virtualport.type 802.1Qbh goes through a NIC whose driver hands port profiles to its switch (enic)"),
     "a long profile": ({"source": {"dev": "up0", "mode": "vepa"}, "virtualport": {"type": "802.1Qbh", "profileid": "p" * 40}}, "virtualport.profileid is too long; it takes 39 characters"),
     "a limit for VFs": ({"source": VF, "bandwidth": SHAPED}, "bandwidth cannot go with type hostdev"),
     "an MTU": ({"source": {"network": "n"}, "mtu": 5}, "mtu is 5, and has to be from 68 to 65535"),

@@ -86,7 +86,7 @@ def contains(told, asked):
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_option_is_kept(name, networks, networks_info):
+def test_every_option_is_kept(name, networks, networks_info, profiling):
     """The network is defined, not started: not every host has what it needs."""
     asked = known(DOCUMENTS[name])
     networks({"name": "n", "state": "inactive", **asked})

@@ -24,6 +24,12 @@ if [ -d "$ovs" ] && ! [ -e /usr/sbin/ovsdb-server ]; then
     mount -t overlay lab -o "lowerdir=$ovs:/usr" /usr
 fi
 
+# The same of lldpad (see lldpad.sh); started with -f, it keeps its settings where each host has its own.
+lldpad=$(cd "$here/../.." && pwd)/.cache/lldpad/usr
+if [ -d "$lldpad" ] && ! [ -e /usr/sbin/lldpad ]; then
+    mount -t overlay lab -o "lowerdir=$lldpad:/usr" /usr
+fi
+
 read -r pid _ </proc/self/stat # seen from outside: /proc is still the outer one
 echo "$pid" >"$home/pid"
 hostname "$name"

@@ -5,6 +5,7 @@
     lab.py up [N] [--sriov] [--systemd]  start kvm1..kvmN and what else is asked for; write inventory.yml into the lab
     lab.py down                          remove every trace
     lab.py hairpin HOST on|off           let the switch reflect frames at the host's port, or not
+    lab.py cable HOST OTHER              join two hosts by NICs of their own, to-OTHER and to-HOST
     lab.py exec HOST CMD...              run a command on a lab host (or on "switch" or "lan")
     lab.py reboot HOST                   shut down a host, not one of kvm1..kvmN, and boot it with what is on its disk
     lab.py cut HOST                      the same, but end all of its processes at once, as when its power fails
@@ -228,6 +229,15 @@ class Lab:
         for port in (port for port, on in ports.items() if on):
             self._set_hairpin(port, "on")
 
+    def cable(self, host: str, other: str) -> None:
+        ends = {self.namespace(host): f"to-{other}", self.namespace(other): f"to-{host}"}
+        (first, near), (second, far) = ends.items()
+        if far in run("ip", "-n", second, "-br", "link"):  # laid before
+            return
+        run("ip", "link", "add", near, "netns", first, "type", "veth", "peer", "name", far, "netns", second)
+        for namespace, link in ends.items():
+            run("ip", "-n", namespace, "link", "set", link, "up")
+
     def _set_hairpin(self, port: str, state: str) -> None:
         run("bridge", "-n", self.namespace("switch"), "link", "set", "dev", port, "hairpin", state)
 
@@ -331,6 +341,9 @@ def main() -> None:
     hairpin = verbs.add_parser("hairpin")
     hairpin.add_argument("host")
     hairpin.add_argument("state", choices=("on", "off"))
+    cable = verbs.add_parser("cable")
+    cable.add_argument("host")
+    cable.add_argument("other")
     execute = verbs.add_parser("exec")
     execute.add_argument("host")
     execute.add_argument("command", nargs=argparse.REMAINDER)
@@ -346,6 +359,8 @@ def main() -> None:
         lab.reboot(options.host, orderly=options.verb == "reboot")
     elif options.verb == "hairpin":
         lab.hairpin(options.host, options.state)
+    elif options.verb == "cable":
+        lab.cable(options.host, options.other)
     elif options.verb == "exec":
         command = lab.enter(options.host, options.command)
         sys.stdout.flush()

@@ -5,7 +5,7 @@ set -eu
 packages="busybox-static cpio dnsmasq-base e2fsprogs iproute2 iptables libvirt-daemon libvirt-daemon-driver-qemu mmdebstrap netcat-openbsd openssh-client
     openssh-server python3-hypothesis python3-libvirt python3-lxml python3-pyroute2 python3-pytest python3-venv qemu-system-x86
     systemd-container util-linux xz-utils"
-fedora="dnsmasq iproute iptables-nft libvirt-daemon libvirt-daemon-driver-network libvirt-daemon-driver-nwfilter libvirt-daemon-driver-qemu netcat
+fedora="dnsmasq iproute iptables-nft libvirt-daemon libvirt-daemon-driver-network libvirt-daemon-driver-nwfilter libvirt-daemon-driver-qemu lldpad netcat
     openssh-clients openssh-server python3-hypothesis python3-libvirt python3-lxml python3-pyroute2 python3-pytest qemu-system-x86-core
     systemd-container util-linux"
 

@@ -13,6 +13,9 @@ from ansible_collections.kvm.hostnet.plugins.plugin_utils.capabilities import NE
 ROOT = Path(__file__).parents[2]
 ALL_MODES = ", ".join((*modes.MODES, uplinks.AUTO))
 ACCESS = {"address": "192.0.2.9", "guests": ["192.0.2.64/26"]}
+UUID = "09b11c53-8b5c-4eeb-8f00-d84eaa0aaa4f"
+QBG = {"type": "802.1Qbg", "managerid": 11, "typeid": 1193047, "typeidversion": 2}
+QBH = {"type": "802.1Qbh", "profileid": "web"}
 BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24"}
 
 
@@ -121,6 +124,43 @@ BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24"}
          ["Network old: uplink is 5; write the name of an interface, or a list of names"]),
         ([{"name": "old", "uplink": ["eth1", "eth2"], "state": "absent"}], "bridge", []),
         ([{"name": "lan", "uplink": "eth1", "bridge": 7}], "bridge", ["Network lan: bridge is 7; write one word"]),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": QBG}], "macvtap_vepa", []),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": {**QBG, "instanceid": UUID}}], "macvtap_vepa", []),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": QBH}], "passthrough", []),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": QBH}], "sriov", []),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": QBG, "address": "10.0.0.1/8"}], "nat", []),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": QBG}], "macvtap_bridge",
+         ["Network lan: virtualport.type 802.1Qbg needs mode macvtap_vepa, so that the switch sees each frame of a guest"]),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": {"type": "802.1Qbg", "managerid": 0, "typeid": 2**24, "typeidversion": 256}}],
+         "macvtap_vepa",
+         ["Network lan: virtualport.managerid is 0, and has to be from 1 to 255 (0 is reserved). virtualport.typeid is 16777216, "
+          "and has to be from 0 to 16777215. virtualport.typeidversion is 256, and has to be from 0 to 255"]),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": {"type": "802.1Qbg", "typeid": 1, "typeidversion": 1}}], "macvtap_vepa",
+         ["Network lan: virtualport.managerid is missing, which type 802.1Qbg needs"]),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": {**QBG, "profileid": "p"}}], "macvtap_vepa",
+         ["Network lan: virtualport.profileid does not go with type 802.1Qbg, which knows managerid, typeid, typeidversion, instanceid"]),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": {**QBG, "instanceid": "7"}}], "macvtap_vepa",
+         ['Network lan: virtualport.instanceid: "7" is not a UUID, such as 209e3185-e013-4a30-8d8d-aa59a323a5be']),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": {"type": "802.1Qbh", "profileid": ""}}], "passthrough",
+         ["Network lan: virtualport.profileid is missing, which type 802.1Qbh needs"]),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": {"type": "802.1Qbh", "profileid": "p" * 40}}], "passthrough",
+         ["Network lan: virtualport.profileid is too long; it takes 39 characters"]),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": {"type": "midonet"}}], "passthrough",
+         ['Network lan: there is no virtualport.type "midonet"; it is one of 802.1Qbg, 802.1Qbh']),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": {"typ": "802.1Qbh"}}], "passthrough",
+         ["Network lan: virtualport has no option typ; did you mean type?"]),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": {**QBG, "typeid": "many"}}], "macvtap_vepa",
+         ["Network lan: virtualport.typeid is 'many'; write a whole number"]),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": "web"}], "macvtap_vepa",
+         ["Network lan: virtualport is 'web'; write a mapping of its options"]),
+        ([{"name": "lan", "uplink": "eth1", "hairpin": {"eth2": True}}], "bridge", []),
+        ([{"name": "lan", "uplink": "eth1", "hairpin": {"eth2": True}}], "macvtap_vepa", []),
+        ([{"name": "lan", "uplink": "eth1", "hairpin": ["eth2"]}], "bridge",
+         ["Network lan: hairpin is ['eth2']; write the bridge's ports towards VEPA hosts, such as hairpin: {eth2: true}"]),
+        ([{"name": "lan", "uplink": "eth1", "hairpin": {"eth1": True}}], "bridge",
+         ["Network lan: hairpin names the uplink, behind which is the LAN; name the ports towards VEPA hosts"]),
+        ([{"name": "lan", "bridge": "br0", "hairpin": {"eth1": True}}], "bridge",
+         ["Network lan: hairpin is for a bridge that is made here; name its uplink"]),
         ([{**BUILD, "autostart": "maybe"}], "", ["Network build: autostart is maybe; write true or false"]),
     ],
 )  # fmt: skip
@@ -150,6 +190,19 @@ def test_what_the_inventory_leaves_out_is_cleared():
     assert item["ips"][0]["dhcp"] == {"ranges": [], "hosts": []}
 
 
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        ({"mode": "macvtap_vepa", "virtualport": {**QBG, "managerid": "11"}}, QBG),
+        ({"mode": "sriov", "virtualport": QBH}, QBH),
+        ({"mode": "macvtap_vepa"}, {}),
+        ({"mode": "bridge", "virtualport": QBH}, {}),
+    ],
+)
+def test_port_profiles(network, expected):
+    assert inventory.as_libvirt({"name": "n", "uplink": "eth1", **network})["virtualport"] == expected
+
+
 def test_networks_by_what_is_to_be_done():
     networks = [{"name": "lan", "uplink": "e"}, BUILD, {"name": "old", "state": "absent"}]
     assert [item["state"] for item in absent(networks)] == ["absent"] * 3
@@ -167,6 +220,9 @@ def test_networks_by_what_is_to_be_done():
         ([{"name": "lan", "uplink": "enp129s0f0np0"}], "bridge",
          [{"name": "brenp129s0f0np0", "state": "present", "uplink": "enp129s0f0np0"}]),
         ([{"name": "lan", "bridge": "br7"}], "bridge", []),
+        ([{"name": "lan", "uplink": "eth1", "hairpin": {"eth2": True, "eth3": False}}], "bridge",
+         [{"name": "br-eth1", "state": "present", "uplink": "eth1", "ports": [
+             {"name": "eth2", "state": "present", "hairpin": True}, {"name": "eth3", "state": "absent"}]}]),
         ([{"name": "lan", "uplink": "eth1", "bridge": "br7"}], "macvtap_vepa",
          [{"name": "br7", "state": "absent", "only_own": True}, {"name": "br-eth1", "state": "absent", "only_own": True}]),
         ([{"name": "lan", "uplink": "eth1", "state": "absent"}], "bridge", [{"name": "br-eth1", "state": "absent", "only_own": True}]),

@@ -61,21 +61,32 @@ class Mode:
 
 
 _BRIDGED = ("bridge", "domain", "dhcp")
-_FUNCTIONS = ("vf", "vlan")  # what virtual functions are given
+_FUNCTIONS = ("vf", "vlan", "virtualport")  # what virtual functions are given
 MODES = {
     "nat": Mode("nat", "nat", ("address",), ("uplink", *_BRIDGED), (YES, YES, NO, YES, YES)),
     "routed": Mode("routed", "route", ("address",), ("uplink", *_BRIDGED), (YES, YES, YES, YES, YES)),
     "open": Mode("open", "open", ("address",), _BRIDGED, (YES, YES, YES, YES, YES)),
     "isolated": Mode("isolated", "none", (), ("address", *_BRIDGED), (YES, NO, NO, YES, YES)),
-    "bridge": Mode("bridge", "bridge", (), ("uplink", "bridge"), (YES, YES, YES, YES, YES)),
+    "bridge": Mode("bridge", "bridge", (), ("uplink", "bridge", "hairpin"), (YES, YES, YES, YES, YES)),
     "ovs": Mode("ovs", "bridge", (), ("uplink", "bridge", "datapath", "vlan", "portgroups"), (YES, YES, YES, YES, YES)),
     "macvtap_bridge": Mode(
-        "macvtap", "bridge", ("uplink",), ("multicast", "host_access"), (YES, YES, YES, REFLECTED, REFLECTED)
+        "macvtap",
+        "bridge",
+        ("uplink",),
+        ("multicast", "host_access", "virtualport"),
+        (YES, YES, YES, REFLECTED, REFLECTED),
     ),
     "macvtap_vepa": Mode(
-        "macvtap", "vepa", ("uplink",), ("multicast",), (YES, YES, YES, YES, YES), needs_reflective_relay=True
+        "macvtap",
+        "vepa",
+        ("uplink",),
+        ("multicast", "virtualport"),
+        (YES, YES, YES, YES, YES),
+        needs_reflective_relay=True,
     ),
-    "macvtap_private": Mode("macvtap", "private", ("uplink",), ("multicast",), (NO, YES, YES, NO, REFLECTED)),
+    "macvtap_private": Mode(
+        "macvtap", "private", ("uplink",), ("multicast", "virtualport"), (NO, YES, YES, NO, REFLECTED)
+    ),
     "passthrough": Mode(
         "passthrough", "passthrough", ("uplink",), ("multicast", "vf_count", *_FUNCTIONS), (YES, YES, YES, YES, YES)
     ),

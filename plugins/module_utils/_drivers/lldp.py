@@ -35,6 +35,15 @@ def neighbours(link: str) -> list[Neighbour]:
     return [*_from_lldpad(link), *_from_lldpd(link)]
 
 
+def has_lldpd(link: str) -> bool:
+    """Whether lldpd runs and sends from this link."""
+    try:
+        told = json.loads(_ask("lldpcli", "-f", "json0", "show", "interfaces", "ports", link) or "{}")
+    except ValueError:
+        return False
+    return any(part.get("interface") for part in told.get("lldp", ()))
+
+
 def _ask(*command: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603

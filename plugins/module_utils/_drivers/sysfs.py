@@ -41,6 +41,17 @@ class Sysfs:
         device = (self._links / link / "device").resolve()
         return device.name if (self._pci / device.name).exists() else None
 
+    def lower(self, link: str) -> str | None:
+        """What a link such as a VLAN sits on; None for one that sits on nothing, and for bonds and bridges."""
+        found = [path.name.partition("_")[2] for path in (self._links / link).glob("lower_*")]
+        own = self.attribute(link, "iflink") == self.attribute(link, "ifindex")
+        return None if own or len(found) != 1 else found[0]
+
+    def driver(self, link: str) -> str | None:
+        """The driver of a link's device; None where it has none."""
+        driver = self._links / link / "device/driver"
+        return driver.resolve().name if driver.exists() else None
+
     def functions(self, link: str) -> list[tuple[str, list[str]]]:
         """The virtual functions of a link, in no order: the PCI address and the interfaces of each."""
         found = (self._links / link / "device").glob("virtfn*")

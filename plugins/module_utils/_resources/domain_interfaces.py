@@ -17,7 +17,7 @@ from .._core.state import Step, differences
 from .._drivers.libvirt import connection
 from .._drivers.sysfs import Sysfs
 from . import interface_document as document
-from .interface_changes import inherited, obstacles, place_in, unsaid
+from .interface_changes import obstacles, place_in, unsaid
 from .interface_fields import INTERFACE, TYPES
 from .interface_host import repair
 from .interface_identity import identify, seeded_interfaceid
@@ -148,7 +148,7 @@ class DomainInterfaces(Resource):
                 base = before or other.get(_find(other, item)) or self._fresh(item)
                 want = self._with_identity(document.aim(base, item), base, have)
                 if half == "live" and before:
-                    want = unsaid(want, before, self._given(want))
+                    want = unsaid(want, before, self._reader.given(want))
                 pairs.append(Pair(document.key_of(want), found, before, want))
         return pairs
 
@@ -166,12 +166,6 @@ class DomainInterfaces(Resource):
             return want
         identity = seeded_interfaceid(have["uuid"], want["mac"])
         return {**want, "virtualport": {**port, "type": "openvswitch", "interfaceid": identity}}
-
-    def _given(self, state: State) -> State:
-        """What the network of an interface gives it."""
-        source = state.get("source", {})
-        network = self._reader.network(source["network"]) if "network" in source else None
-        return inherited(network or {}, source.get("portgroup"))
 
     def _place(self, state: State) -> State:
         name = state.get("source", {}).get("network")
@@ -249,7 +243,7 @@ class DomainInterfaces(Resource):
         after = self._again(domain, half).get(key, {})
         if half == "live" and after:  # what its network would give it anyway is not in there
             shown = {name: value for name, value in self._reader.shown(domain, key).items() if name in state}
-            after = unsaid({**shown, **after}, state, self._given(state))
+            after = unsaid({**shown, **after}, state, self._reader.given(state))
         left = differences(after, state)
         if left:
             raise HostNetError(
@@ -261,7 +255,7 @@ class DomainInterfaces(Resource):
         """What an update has to repeat, or libvirt takes the VLAN away, and changes the interface's identity."""
         if self._place(state)["kind"] != "openvswitch":
             return {}
-        vlan = state.get("vlan") or self._given(state).get("vlan")
+        vlan = state.get("vlan") or self._reader.given(state).get("vlan")
         known = before.get("virtualport", {}).get("interfaceid")
         port = {"type": "openvswitch", **({"interfaceid": known} if known else {}), **state.get("virtualport", {})}
         return {"virtualport": port, **({"vlan": vlan} if vlan else {})}
@@ -327,7 +321,7 @@ class DomainInterfaces(Resource):
                 )
                 continue
             reasons = obstacles(state, later, goal["places"][key], self._place(later), self._version)
-            for path in differences(state, unsaid(later, state, self._given(later))):
+            for path in differences(state, unsaid(later, state, self._reader.given(later))):
                 yield _entry(name, state, path, reasons.get(path, "it was changed in one of the two only"))
         for key in [key for key in persistent if key not in partner.values()]:
             yield _entry(name, persistent[key], "state", "it is plugged in at the next start only")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._drivers import netlink, ovsdb
+from .port_host import driver_problems, profiles
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,5 +136,7 @@ def host_problems(state: State, place: State, sysfs: Sysfs) -> Iterator[str]:
                 f"{device} is a port of {master[0]} {master[1]}, and the kernel lets no guest onto such an interface; "
                 f"use {master[1]} itself or another interface"
             )
+        else:
+            yield from driver_problems(profiles(state), [device], sysfs)
     if state["type"] == "hostdev" and not sysfs.has_pci(source["address"]):
         yield f"there is no PCI device {source['address']} on this host"

@@ -97,6 +97,12 @@ class Reader:
             self._networks[name] = found and {**network_document.decode(found["document"]), "active": active}
         return self._networks[name]
 
+    def given(self, state: State) -> State:
+        """What the network of an interface gives it."""
+        source = state.get("source", {})
+        network = self.network(source["network"]) if "network" in source else None
+        return inherited(network or {}, source.get("portgroup"))
+
     def element(self, domain: str, half: str, key: str, alias: str | None = None) -> Element | None:
         """An interface as it stands in a document, or once stood there; by its alias if it had another MAC address."""
         for known in (self._now, self._once):

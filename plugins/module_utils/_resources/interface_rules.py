@@ -11,7 +11,7 @@ import typing as t
 from . import network_document
 from .interface_changes import LINUX_VLAN_SINCE
 from .interface_document import MISFITS, SOURCES, type_of
-from .port_rules import port_problems
+from .port_rules import OF_UPLINKS, port_problems
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def _pair_problems(state: State) -> Iterator[str]:
     strange = sorted(state.get("driver", {})) if kind != "hostdev" and not model.startswith("virtio") else []
     if strange:
         yield f"driver.{strange[0]} goes with model virtio, and not with {model or 'the one that libvirt chooses'}"
-    if port in _OF_UPLINKS and kind not in ("network", "direct", "hostdev"):
+    if port in OF_UPLINKS and kind not in ("network", "direct", "hostdev"):
         yield f"virtualport.type {port} goes with macvtap and virtual functions only"
     if state.get("filterref") and not state["filterref"].get("filter"):
         yield "filterref names no filter"
@@ -76,7 +76,6 @@ def _pair_problems(state: State) -> Iterator[str]:
         yield "teaming.persistent has to name the alias of the interface that stays, which starts with ua-"
 
 
-_OF_UPLINKS = ("802.1Qbg", "802.1Qbh")
 _SILENT = {("direct", "filterref"): ", where libvirt would drop it without a word"}
 
 
@@ -109,7 +108,7 @@ def network_problems(state: State, network: State | None) -> Iterator[str]:
     place, port = network_document.place(network), state.get("virtualport", {}).get("type")
     if place == network_document.OWN_BRIDGE and port:
         yield f"virtualport cannot go with network {name}, where guests sit on {place}"
-    if place == network_document.HOST_BRIDGE and port in _OF_UPLINKS:
+    if place == network_document.HOST_BRIDGE and port in OF_UPLINKS:
         yield f"virtualport.type {port} cannot go with network {name}, where guests sit on {place}"
     for option in _MISPLACED[place]:
         if state.get(option):

@@ -14,6 +14,7 @@ from .interface_changes import place_in
 from .interface_fields import TYPES
 from .interface_host import host_problems
 from .interface_rules import interface_problems, item_problems, network_problems, vlan_problems
+from .port_host import daemon_problems, driver_problems, lldpad_problems, profiles
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -97,6 +98,8 @@ class Validation:
         if state.get("isolated") and place["kind"] == "openvswitch":
             yield "isolated cannot go with Open vSwitch, for libvirt would leave it out without a word"
         yield from host_problems(state, place, self._sysfs)
+        if network:
+            yield from driver_problems(profiles(state), network["forward"].get("interfaces", ()), self._sysfs)
         wanted = state.get("filterref", {}).get("filter")
         if wanted and wanted not in self._filters():
             yield f"there is no network filter {wanted} on this host; it has {', '.join(self._filters()) or 'none'}"
@@ -155,6 +158,9 @@ class Validation:
                 if "network" in source and source != have.get(key, {}).get("source"):
                     for text in self._network_is_ready(source["network"], joins=key in come):
                         yield f"Domain {name}, interface {key}: {text}"
+                if state != have.get(key):
+                    for text in self._association_problems(state):
+                        yield f"Domain {name}, interface {key}: {text}"
             gone = len([key for key in have if key not in wanted["live"]]) if wanted["live"] is not None else 0
             room = document.free_ports(self._reader.documents[name]["live"]) if come else None
             if room is not None and room + gone < len(come):
@@ -163,6 +169,14 @@ class Validation:
                     "are to be plugged in; add pcie-root-port controllers while it is shut off (<acpi/> to a machine "
                     "without PCI Express), or set apply_to to persistent"
                 )
+
+    def _association_problems(self, state: State) -> Iterator[str]:
+        """Why a running guest could not be associated with its switch."""
+        source, kinds = state.get("source", {}), profiles(state, self._reader.given(state))
+        network = self._reader.network(source["network"]) if "network" in source else None
+        devices = network["forward"].get("interfaces", ()) if network else filter(None, [source.get("dev")])
+        yield from lldpad_problems(kinds, devices, self._sysfs)
+        yield from daemon_problems(kinds)
 
     def _network_is_ready(self, name: str, *, joins: bool) -> Iterator[str]:
         network = self._reader.network(name)

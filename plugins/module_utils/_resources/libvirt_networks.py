@@ -21,6 +21,7 @@ from .network_fields import DOCUMENT, URI
 from .network_host import ailments, host_problems, strangers
 from .network_rules import problems
 from .network_updates import partly, updates
+from .port_host import daemon_problems, lldpad_problems, profiles
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,6 +211,7 @@ class LibvirtNetworks(Resource):
             *(f"{name}: {text}" for name in changed for text in _new_problems(goal[name], current.get(name), version)),
         ]
         found = found or list(host_problems(changed, {**current, **goal}, current, self._sysfs, self._pending))
+        found = found or list(self._start_problems(goal, current))
         if found:
             raise HostNetError("Nothing was changed. " + ". ".join(f"Network {text}" for text in found) + ".")
         for name, item in desired.items():
@@ -218,6 +220,15 @@ class LibvirtNetworks(Resource):
         self._libvirt.validate_networks(
             {name: self._document(name, item["persistent"]) for name, item in changed.items()}
         )
+
+    def _start_problems(self, goal: State, current: State) -> Iterator[str]:
+        """Why guests could not start on networks that come up or change."""
+        for name, wanted in goal.items():
+            live = (wanted or {}).get("live")
+            if live and live != (current.get(name) or {}).get("live"):
+                devices = live["forward"].get("interfaces", ())
+                for text in lldpad_problems(_live_profiles(wanted), devices, self._sysfs):
+                    yield f"{name}: {text}"
 
     def _cut_problems(self, goal: State, current: State) -> Iterator[str]:
         for name, wanted in goal.items():
@@ -244,6 +255,8 @@ class LibvirtNetworks(Resource):
             f"{self._policy} while {', '.join(_domains(goal[name])) or 'nobody'} is attached"
             for name, paths in pending.items()
         ]
+        for name, wanted in goal.items():
+            warnings += [f"Network {name}: {text}" for text in daemon_problems(_live_profiles(wanted))]
         return {"plan": plans, "pending": pending, "warnings": warnings}
 
 
@@ -252,6 +265,11 @@ def _new_problems(wanted: State, current: State | None, version: tuple[int, int]
     before = (current or {}).get("persistent")
     known = set(problems(before, version)) if before else set()
     return [text for text in problems(wanted["persistent"], version) if text not in known]
+
+
+def _live_profiles(state: State | None) -> set[str]:
+    live = (state or {}).get("live") or {}
+    return profiles(live, *live.get("portgroups", ()))
 
 
 def _domains(state: State) -> list[str]:

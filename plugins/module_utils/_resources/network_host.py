@@ -10,6 +10,7 @@ import typing as t
 
 from . import network_document as document
 from .network_fields import MACVTAP_MODES
+from .port_host import driver_problems, profiles
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -89,6 +90,8 @@ def _device_problems(state: State, sysfs: Sysfs, strange: set[str], pending: set
             yield f"{uplink} is no SR-IOV physical function"
         elif uplink in pf and uplink not in pending and not sysfs.functions(uplink):
             yield f"{uplink} has no virtual functions that guests could have; make some (vf_count)"
+    kinds, devices = profiles(state, *state.get("portgroups", ())), (*forward.get("interfaces", ()), *pf)
+    yield from driver_problems(kinds, (device for device in devices if device in links), sysfs)
     if place == document.HOST_BRIDGE and state["bridge"]["name"] not in pending:
         bridge, on_ovs = state["bridge"]["name"], state.get("virtualport", {}).get("type") == "openvswitch"
         if bridge not in links:

@@ -12,7 +12,7 @@ import typing as t
 from .._core import canonical
 from .network_document import HOST_BRIDGE, HOSTDEV, MISPLACED, OWN_BRIDGE, UPLINK, place
 from .network_fields import ROUTED_MODES
-from .port_rules import port_problems
+from .port_rules import OF_UPLINKS, port_problems
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +39,7 @@ def problems(state: State, version: tuple[int, int]) -> Iterator[str]:
     yield from _forward_problems(state["forward"], where)
     if where == OWN_BRIDGE:
         yield from _own_bridge_problems(state, version)
+    yield from _profile_problems(state, where)
     if where == HOST_BRIDGE and state["bridge"].keys() - {"name"}:
         extra = ", bridge.".join(sorted(state["bridge"].keys() - {"name"}))
         yield f"bridge.{extra} belongs to a bridge that libvirt makes, not to one of the host"
@@ -53,6 +54,15 @@ def problems(state: State, version: tuple[int, int]) -> Iterator[str]:
     ):
         for text in port_problems(holder):
             yield prefix + text
+
+
+def _profile_problems(state: State, where: str) -> Iterator[str]:
+    """Port profiles that libvirt takes, and then starts no guest with."""
+    for port in (holder.get("virtualport", {}).get("type") for holder in (state, *state.get("portgroups", ()))):
+        if where == HOST_BRIDGE and port in OF_UPLINKS:
+            yield f"virtualport.type {port} goes with macvtap and virtual functions only"
+        elif where == HOSTDEV and port == "802.1Qbg":
+            yield "virtualport.type 802.1Qbg cannot go with mode hostdev, where libvirt knows 802.1Qbh only"
 
 
 def _name_problems(state: State) -> Iterator[str]:

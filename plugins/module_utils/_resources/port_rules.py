@@ -19,6 +19,7 @@ _PARAMETERS = {
     "openvswitch": ("profileid", "interfaceid"),
     "midonet": ("interfaceid",),
 }
+OF_UPLINKS = ("802.1Qbg", "802.1Qbh")  # port profiles, which a switch outside of the host is told
 _LIMITS = {"managerid": (1, 255), "typeid": (0, 0xFFFFFF), "typeidversion": (0, 255)}
 _PROFILE_MAX = 39  # libvirt's LIBVIRT_IFLA_VF_PORT_PROFILE_MAX, less its end
 
