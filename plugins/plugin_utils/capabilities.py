@@ -11,9 +11,12 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..module_utils._core import modes
+from .spelling import not_one_of
 from .uplinks import left_behind, said, uplinks_of
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
     Network = dict[str, t.Any]
     Facts = dict[str, t.Any]
 
@@ -215,6 +218,14 @@ CAPABILITIES = {
 NEEDS = (*CAPABILITIES, FASTEST)
 # IBM measured 10 to 50 % more transactions on macvtap than on a software bridge; virtual functions are near line rate
 THROUGHPUT = {"sriov": 3, "passthrough": 2, **dict.fromkeys(_MACVTAP, 2), "ovs": 1, "bridge": 1}
+
+
+def need_problems(needs: t.Any) -> Iterator[str]:
+    """A clause for each thing that is wrong with a list of needs."""
+    if not isinstance(needs, list):
+        yield f"needs is {needs}; list what guests need, such as needs: [guests_on_lan, guest_to_guest]"
+        return
+    yield from (not_one_of("need", need, NEEDS) for need in needs if need not in NEEDS)
 
 
 def unmet(cell: Cell, place: Place) -> str:

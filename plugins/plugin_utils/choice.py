@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._core import modes
-from .capabilities import CAPABILITIES, FASTEST, NEEDS, REFLECTS, THROUGHPUT, If, No, Place, unmet
-from .spelling import not_one_of
+from . import inventory
+from .capabilities import CAPABILITIES, FASTEST, REFLECTS, THROUGHPUT, If, No, Place, unmet
 from .uplinks import AUTO, OVS_MASTER, draws_functions, left_behind, said, uplinks_of
 
 if t.TYPE_CHECKING:
@@ -35,14 +35,6 @@ PREFERENCE = {
     "isolated": "nothing leads out",
 }
 FITS_AS_WELL = "it fits as well"
-
-
-def need_problems(needs: t.Any) -> Iterator[str]:
-    """A clause for each thing that is wrong with a list of needs."""
-    if not isinstance(needs, list):
-        yield f"needs is {needs}; list what guests need, such as needs: [guests_on_lan, guest_to_guest]"
-        return
-    yield from (not_one_of("need", need, NEEDS) for need in needs if need not in NEEDS)
 
 
 def is_asked(networks: list[Network], default_mode: str = "", default_needs: t.Sequence[str] = ()) -> bool:
@@ -140,8 +132,8 @@ def _problem(given: str, nearest: str, now: str | None, against: dict[str, list[
 def reasons(name: str, place: Place, needs: t.Iterable[str]) -> list[str]:
     """Why a mode does not fit a network where it is."""
     mode = modes.MODES[name]
-    given = [f"the network names no {word}" for word in mode.needs if not place.network.get(word)]
-    found = [*given, *([] if given else _obstacles(mode, place))]
+    missing = [f"the network names no {word}" for word in mode.needs if not place.network.get(word)]
+    found = missing or [*inventory.mode_problems(place.network, name), *_obstacles(mode, place)]
     cells = {need: CAPABILITIES[need].of(name) for need in needs if need != FASTEST}
     told = {
         need: unmet(cell, place)
@@ -215,8 +207,6 @@ def _of_sriov(place: Place) -> Iterator[str]:
 
 
 def _of_bridge(place: Place) -> Iterator[str]:
-    if not place.uplinks and not place.network.get("bridge"):
-        yield "the network names no uplink"
     if not place.network.get("bridge"):
         yield from _of_a_port(place, own=True)
 
@@ -224,6 +214,8 @@ def _of_bridge(place: Place) -> Iterator[str]:
 def _of_ovs(place: Place) -> Iterator[str]:
     if not place.facts["open_vswitch"]:
         yield "Open vSwitch does not run here"
+    elif place.now != "ovs" and place.host_has_addresses:
+        yield "the host's addresses on the uplink would not come back after a reboot"
     yield from _of_bridge(place)
 
 

@@ -11,7 +11,7 @@ import typing as t
 
 from ..module_utils._core import canonical, modes
 from . import functions, port_profile, portgroups, uplinks
-from .choice import need_problems
+from .capabilities import need_problems
 from .spelling import not_one_of, unknown
 
 if t.TYPE_CHECKING:
@@ -73,10 +73,11 @@ def _network_problems(given: Network, default_mode: str) -> Iterator[str]:
     elif name not in _NAMES:
         yield not_one_of("mode", name, _NAMES)
     elif name != uplinks.AUTO:
-        yield from _mode_problems(network, name)
+        yield from mode_problems(network, name)
 
 
-def _mode_problems(network: Network, name: str) -> Iterator[str]:
+def mode_problems(network: Network, name: str) -> Iterator[str]:
+    """A clause for each thing that keeps a network from being in a mode, whatever the host is."""
     mode = modes.MODES[name]
     missing = [word for word in mode.needs if not network.get(word)]
     yield from (f"mode {name} needs {_MEANING[word]}" for word in missing)

@@ -96,6 +96,10 @@ def test_what_keeps_all_from_fitting(needs, place, problem):
         ("macvtap_bridge", {"uplink": "eth3"}, {}, ["eth3 is a port of bond0"]),
         ("ovs", {}, {}, ["Open vSwitch does not run here"]),
         ("ovs", {}, {"open_vswitch": True}, ["it fits as well"]),
+        ("ovs", {"uplink": "eth0"}, {"open_vswitch": True}, ["the host's addresses on the uplink would not come back after a reboot"]),
+        ("bridge", {"uplink": ["eth1", "eth2"]}, {}, ["mode bridge takes one uplink; bond several, and give the bond"]),
+        ("macvtap_bridge", {"virtualport": {"type": "802.1Qbg", "managerid": 1, "typeid": 1, "typeidversion": 1}}, {},
+         ["virtualport.type 802.1Qbg needs mode macvtap_vepa, so that the switch sees each frame of a guest"]),
         ("bridge", {"uplink": "eth3"}, {}, ["eth3 is a port of bond0; name that with bridge: bond0"]),
         ("bridge", {"uplink": "wlan0"}, {}, ["wlan0 is wireless, where only the host's own MAC address may send"]),
         ("macvtap_private", {}, {"kernel": {"features": {"macvtap": False}}}, ["the kernel has no macvtap"]),
@@ -147,7 +151,7 @@ def test_a_table_for_a_person():
 
 @pytest.mark.parametrize("needs", ["ipv6", ["ipv7"], 7])
 def test_a_need_that_there_is_not(needs):
-    assert len(list(choice.need_problems(needs))) == 1
+    assert len(list(capabilities.need_problems(needs))) == 1
 
 
 def test_the_table_of_the_documentation_is_the_one_that_is_read():
