@@ -93,6 +93,7 @@ _JOINED = If(
 _FILTERS = If("with multicast, by which guests set the uplink's receive filters", setting={"multicast": True})
 _TRUST = If("with vf.trust", setting={"vf": {"trust": True}})
 _NO_VLAN = If("with vf.trust, and without a vlan", lambda place: not place.network.get("vlan"), _TRUST.setting)
+_A_VLAN = If("with a vlan", lambda place: bool(place.network.get("vlan") or place.network.get("portgroups")))
 _OWN_IP = If(
     "the host has no address of its own on the uplink",
     lambda place: not place.host_has_addresses or not place.uplinks,
@@ -159,6 +160,19 @@ CAPABILITIES = {
             **_none_of(_BEHIND, "its bridge leads no VLAN to the LAN"),
             **dict.fromkeys(_MACVTAP, _FILTERS),
             "sriov": _NO_VLAN,
+        },
+    ),
+    "assigned_vlan": Capability(
+        "guests are in a VLAN that the host chooses, without their knowing",
+        "libvirt, domain_validate.c; on a Linux bridge from libvirt 11.0 on, which refuses it before",
+        {
+            **_none_of((*_BEHIND, *_MACVTAP), "libvirt gives no VLAN to guests there"),
+            "bridge": No(
+                "the inventory has no VLAN for a Linux bridge; the module libvirt_networks, from libvirt 11.0 on"
+            ),
+            "ovs": _A_VLAN,
+            "passthrough": If("with vf_count and a vlan", lambda place: {"vf_count", "vlan"} <= place.network.keys()),
+            "sriov": _A_VLAN,
         },
     ),
     "ipv6": Capability(
