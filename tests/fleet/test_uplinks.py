@@ -34,7 +34,8 @@ def moving(fleet):
 
 
 def test_a_host_changes_its_mode_by_one_word_of_its_inventory(moving):
-    places = {"bridge": "br-up0", "macvtap_bridge": "up0", "bridge ": "br-up0", "nat": "up0", " bridge": "br-up0"}
+    """Over the connection that moves; tests/kernel/test_mode_changes.py goes from each mode to each other."""
+    places = {"bridge": "br-up0", "macvtap_bridge": "up0", " bridge": "br-up0"}
     for mode, place in places.items():
         network = {**LAN[0], "address": "192.168.150.1/24", "host_access": {"address": "10.88.3.9"}}
         inventory = host(mode.strip(), [network], hostnet_verify=False)
@@ -44,7 +45,7 @@ def test_a_host_changes_its_mode_by_one_word_of_its_inventory(moving):
         assert done.code == 0, done.output
         assert done.changed("kvm1") == checked.changed("kvm1") != set()
         assert place_of_the_address(moving) == place
-        assert not moving.play("site", inventory).changed("kvm1")
+    assert not moving.play("site", inventory).changed("kvm1")
     verified = moving.play("verify", host("bridge"))
     assert verified.code == 0, verified.output
 
