@@ -25,7 +25,7 @@ lint unit guests kernel debian13 sriov fleet systemd molecule sanity: packages .
 	@$(SUDO) env "PATH=$$PATH" tests/run.py $@
 
 faults: packages .venv/tests ## hurt hosts in the middle of a change; ends with how many were lost, and seconds to restore
-	@$(SUDO) env "PATH=$$PATH" tests/run.py faults reboots
+	@$(SUDO) env "PATH=$$PATH" tests/run.py faults nightly
 
 bench: packages .venv/ansible ## compare with peers, side by side, as ratios; BENCH="10 100" networks and links
 	@$(SUDO) env "PATH=$$PATH" tests/bench.py $(BENCH)

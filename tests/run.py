@@ -47,7 +47,7 @@ LIBVIRT = " ".join(
 )
 # what distributions ship besides the pyroute2 of the two lab hosts: EPEL 9, Ubuntu 26.04, Fedora 45 and Alpine 3.23
 PYROUTE2 = ("0.5.14", "0.8.1", "0.9.7")
-NIGHTLY = ("reboots", "debian13-links", "pyroute2-0.8.1", "pyroute2-0.9.7")  # what takes long, and seldom breaks alone
+NIGHTLY = ("nightly", "debian13-links", "pyroute2-0.8.1", "pyroute2-0.9.7")  # what takes long, and seldom breaks alone
 LINKS = " ".join(f"tests/kernel/test_{name}.py" for name in ("links", "bridges", "uplink_move", "snapshot"))
 
 
@@ -72,19 +72,21 @@ SUITES = {
         lab="0 --sriov",
         fetched=SRIOV,
     ),
-    "fleet": Suite(("pytest tests/fleet --junitxml tests/output/fleet.xml",), lab="4 --sriov", fetched=(*SRIOV, OVS)),
+    "fleet": Suite(("pytest tests/fleet -m 'not nightly' --junitxml tests/output/fleet.xml",), lab="4", fetched=(OVS,)),
     "faults": Suite(
         ("pytest tests/faults -m 'not nightly' --junitxml tests/output/faults.xml",),
         lab="3 --systemd",
         fetched=(DEBIAN13,),
     ),
-    "reboots": Suite(
-        ("pytest tests/faults tests/sriov_reboot -m nightly --junitxml tests/output/reboots.xml",),
-        lab="1 --sriov --systemd",
+    "nightly": Suite(
+        (
+            "pytest tests/faults tests/fleet tests/sriov_reboot tests/systemd -m nightly --junitxml tests/output/nightly.xml",
+        ),
+        lab="3 --sriov --systemd",
         fetched=SRIOV,
     ),
     "systemd": Suite(
-        ("pytest tests/systemd --junitxml tests/output/systemd.xml",),
+        ("pytest tests/systemd -m 'not nightly' --junitxml tests/output/systemd.xml",),
         lab="0 --systemd",
         fetched=(DEBIAN13,),
     ),

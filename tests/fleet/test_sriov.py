@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytestmark = (
+    pytest.mark.nightly
+)  # the machine is emulated; tests/sriov and a scenario of molecule hold the modules to as much
 HOST, PF = "kvmsriov", "enp1s0"
 
 

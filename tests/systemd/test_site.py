@@ -152,6 +152,7 @@ DRIFTS = {
 }
 
 
+@pytest.mark.nightly
 def test_what_somebody_does_by_hand_is_told_and_mended(pair):
     names = ("on-up0", "on-up2")
     drifting = {
