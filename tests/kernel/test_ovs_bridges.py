@@ -201,7 +201,7 @@ def test_guests_keep_their_ports(ovs, ovs_bridges):
         [tap] = ports(ovs)
         ovs_bridges({"name": ovs, "exclusive_ports": True, "ports": [{"name": "p0"}]})
         assert ports(ovs) == {tap, "p0"} and shown("Port", tap, "tag") == "10"
-        with pytest.raises(HostNetError, match=f"Bridge {ovs} has guests at {tap}, which would be cut off"):
+        with pytest.raises(HostNetError, match=rf"Bridge {ovs} has guests at {tap} \(vm1\), which would be cut off"):
             ovs_bridges({"name": ovs, "state": "absent"})
         with pytest.raises(HostNetError, match=f"Port {tap} of bridge {ovs} is a guest's, and libvirt's to manage"):
             ovs_bridges({"name": ovs, "ports": [{"name": tap, "state": "absent"}]})
