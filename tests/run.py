@@ -150,7 +150,16 @@ def run(name: str) -> Outcome:
         for command in (*before, *suite.commands, *after):
             file.write(f"$ {command}\n")
             file.flush()
-            done = subprocess.run(command, shell=True, cwd=ROOT, env=environment, stdout=file, stderr=file, check=False)
+            done = subprocess.run(
+                command,
+                shell=True,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,  # Ansible refuses one that somebody else has made non-blocking
+                stdout=file,
+                stderr=file,
+                check=False,
+            )
             codes.append(done.returncode)
     passed, failed, skipped = counts(suite, codes, log, junit)
     outcome = Outcome(name, passed, failed, skipped, time.monotonic() - began)
