@@ -36,6 +36,16 @@ class Run(t.NamedTuple):
     output: str
     results: list[dict]
 
+    @property
+    def report(self):
+        """What site ended with: what each host is now, and what became of it."""
+        told = [result["msg"] for result in self.results if result["task"] == "Show what each host is now"]
+        return {line.split()[0]: line.partition(" ")[2].strip() for line in told[0][1:]} if told else {}
+
+    def modules(self, host):
+        """Our own modules that ran on a host."""
+        return [result["action"] for result in self.of(host) if result["action"].startswith("kvm.hostnet.")]
+
     def of(self, host, task=""):
         return [result for result in self.results if result["host"] == host and task in result["task"]]
 
@@ -53,42 +63,51 @@ class Fleet:
 
     def __init__(self, directory):
         self._directory = directory
+        self.results = directory / "results.jsonl"
 
     def play(self, playbook, inventory, *arguments):
         """Run one of our playbooks, or the file of another, with an inventory given as {host: variables}."""
         with self.start(playbook, inventory, *arguments) as started:
             output, _none = started.communicate()
-        results = self._directory / "results.jsonl"
-        lines = results.read_text().splitlines() if results.exists() else []
+        lines = self.results.read_text().splitlines() if self.results.exists() else []
         return Run(started.returncode, output, [json.loads(line) for line in lines])
 
     def start(self, playbook, inventory, *arguments):
         """Begin to run one, in a process group of its own."""
         playbook = playbook if "/" in playbook else f"kvm.hostnet.{playbook}"
-        results = self._directory / "results.jsonl"
-        results.unlink(missing_ok=True)
-        written = self._directory / "inventory.yml"
-        hosts = {name: variables or {} for name, variables in inventory.items()}
-        written.write_text(yaml.safe_dump({"wanted": {"hosts": hosts}}))
-        command = ["ansible-playbook", "-i", str(LAB / "inventory.yml"), "-i", str(written), playbook]
-        environment = {
-            **os.environ,
-            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/fleet/callback"),
-            "ANSIBLE_CALLBACKS_ENABLED": "results",
-            "ANSIBLE_FORKS": "8",
-            "ANSIBLE_PIPELINING": "true",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache"),
-            "RESULTS": str(results),
-        }
+        command = ["ansible-playbook", *self.inventory(inventory), playbook]
+        self.results.unlink(missing_ok=True)
         return subprocess.Popen(
             [*command, "-e", "hostnet_hosts=wanted", "-e", "hostnet_serial=100%", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=environment,
+            env=self.environment(),
             cwd=ROOT,
             start_new_session=True,
         )
+
+    def inventory(self, hosts):
+        """Words that name the lab's inventory and, as its group wanted, these hosts."""
+        written = self._directory / "inventory.yml"
+        told = {name: variables or {} for name, variables in hosts.items()}
+        written.write_text(yaml.safe_dump({"wanted": {"hosts": told}}))
+        return ["-i", str(LAB / "inventory.yml"), "-i", str(written)]
+
+    def serial_seconds(self):
+        """Of the last run: the processor seconds that no number of forks divides."""
+        return float(Path(f"{self.results}.seconds").read_text())
+
+    def environment(self):
+        """Of a user who follows docs/fleet.md, and of these tests, which want each result."""
+        return {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "docs/fleet/ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/fleet/callback"),
+            "ANSIBLE_CALLBACKS_ENABLED": "results",
+            "RESULTS": str(self.results),
+        }
 
     def sh(self, host, command):
         enter = [str(ROOT / "tests/lab/lab.py"), "exec", host, "sh", "-c", command]

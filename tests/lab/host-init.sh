@@ -18,17 +18,13 @@ if [ -n "${3:-}" ]; then
     exec chroot "$top/root" /bin/bash "$here/host-init.sh" "$name" "$lab"
 fi
 
-# Lay Open vSwitch that was fetched, not installed (see ovs.sh), over this host's /usr, which is then read-only.
-ovs=$(cd "$here/../.." && pwd)/.cache/ovs/usr
-if [ -d "$ovs" ] && ! [ -e /usr/sbin/ovsdb-server ]; then
-    mount -t overlay lab -o "lowerdir=$ovs:/usr" /usr
-fi
-
-# The same of lldpad (see lldpad.sh); started with -f, it keeps its settings where each host has its own.
-lldpad=$(cd "$here/../.." && pwd)/.cache/lldpad/usr
-if [ -d "$lldpad" ] && ! [ -e /usr/sbin/lldpad ]; then
-    mount -t overlay lab -o "lowerdir=$lldpad:/usr" /usr
-fi
+# Lay what was fetched, not installed (see fetch.sh), over this host's /usr, which is then read-only.
+for program in ovs-vswitchd lldpad; do
+    fetched=$(cd "$here/../.." && pwd)/.cache/$program/usr
+    if [ -d "$fetched" ] && ! [ -e "/usr/sbin/$program" ]; then
+        mount -t overlay lab -o "lowerdir=$fetched:/usr" /usr
+    fi
+done
 
 read -r pid _ </proc/self/stat # seen from outside: /proc is still the outer one
 echo "$pid" >"$home/pid"
@@ -67,6 +63,10 @@ for file in passwd group; do
 done
 getent group libvirt-qemu >/dev/null || echo 'libvirt-qemu:x:64055:' >>/etc/group
 getent passwd libvirt-qemu >/dev/null || echo 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin' >>/etc/passwd
+# A home of the host's own: what this machine's root has in .bashrc would run for each task of a playbook.
+mkdir -m 700 /run/root
+passwd=$(sed -E 's|^(root(:[^:]*){4}):[^:]*|\1:/run/root|' /etc/passwd)
+echo "$passwd" >/etc/passwd
 
 cat >/etc/libvirt/qemu.conf <<'CONF'
 user = "root"
