@@ -6,7 +6,8 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._core import modes
-from ..plugin_utils import choice, functions, guests, inventory, outcomes, uplinks
+from ..module_utils._resources import changes
+from ..plugin_utils import choice, functions, guests, inventory, outcomes, tasks, uplinks
 
 HEAD = ("host", "network", "mode", *modes.DIRECTIONS.values())
 LEGEND = "promised/measured; relay: as far as the switch reflects; ?: not measured; !: the promise does not hold"
@@ -68,13 +69,11 @@ class FilterModule:
             "ovs_bridges": uplinks.ovs_bridges,
             "outcome_table": outcomes.outcome_table,
             "outcomes": outcomes.outcomes,
-            "pending_bridges": uplinks.pending,
-            "pending_functions": functions.pending,
             "probed_uplinks": choice.probed,
             "reachability_table": reachability_table,
             "relayed_uplinks": uplinks.relayed,
             "restored": outcomes.restored,
             "sriov_functions": functions.functions,
-            "unless_adopted": outcomes.unless_adopted,
-            "whole_devices": functions.for_guests_whole,
+            "tasks": tasks.tasks,
+            "unless_adopted": changes.unless_adopted,
         }

@@ -234,10 +234,10 @@ NEEDS = (*CAPABILITIES, FASTEST)
 THROUGHPUT = {"sriov": 3, "passthrough": 2, **dict.fromkeys(_MACVTAP, 2), "ovs": 1, "bridge": 1}
 
 
-def need_problems(needs: t.Any) -> Iterator[str]:
+def need_problems(needs: t.Any, word: str = "needs") -> Iterator[str]:
     """A clause for each thing that is wrong with a list of needs."""
     if not isinstance(needs, list):
-        yield f"needs is {needs}; list what guests need, such as needs: [guests_on_lan, guest_to_guest]"
+        yield f"{word} is {needs}; list what guests need, such as {word}: [guests_on_lan, guest_to_guest]"
         return
     yield from (not_one_of("need", need, NEEDS) for need in needs if need not in NEEDS)
 

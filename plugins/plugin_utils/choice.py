@@ -9,9 +9,10 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._core import modes
+from ..module_utils._drivers.messages import OVS_MASTER
 from . import inventory
 from .capabilities import CAPABILITIES, FASTEST, REFLECTS, THROUGHPUT, If, No, Place, unmet
-from .uplinks import AUTO, OVS_MASTER, draws_functions, left_behind, said, uplinks_of
+from .uplinks import AUTO, draws_functions, left_behind, said, uplinks_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +134,7 @@ def reasons(name: str, place: Place, needs: t.Iterable[str]) -> list[str]:
     """Why a mode does not fit a network where it is."""
     mode = modes.MODES[name]
     missing = [f"the network names no {word}" for word in mode.needs if not place.network.get(word)]
-    found = missing or [*inventory.mode_problems(place.network, name), *_obstacles(mode, place)]
+    found = missing or [*inventory.mode_problems(place.network, name)] or [*_obstacles(mode, place)]
     cells = {need: CAPABILITIES[need].of(name) for need in needs if need != FASTEST}
     told = {
         need: unmet(cell, place)

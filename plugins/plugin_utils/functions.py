@@ -12,7 +12,7 @@ from ..module_utils._core import modes
 from ..module_utils._core.field import clean
 from ..module_utils._resources.sriov_fields import SHARED
 from ..module_utils._resources.sriov_rules import value_problems
-from .spelling import unknown
+from .spelling import is_whole, unknown
 from .uplinks import draws_functions, mode_of, said, uplinks_of
 
 if t.TYPE_CHECKING:
@@ -53,7 +53,7 @@ def vlan_of(network: Network, mode: modes.Mode) -> Network:
     number = network.get("vlan")
     if number is None or "vlan" not in mode.takes:
         return {}
-    if not _is_whole(number) or not 1 <= int(number) <= 4094:
+    if not is_whole(number) or not 1 <= int(number) <= 4094:
         raise ValueError(f"vlan is {number}; write one number from 1 to 4094")
     if mode.is_exclusive and not draws_functions(network, mode):
         raise ValueError(
@@ -62,16 +62,11 @@ def vlan_of(network: Network, mode: modes.Mode) -> Network:
     return {"tags": [{"id": int(number)}]}
 
 
-def _is_whole(value: t.Any) -> bool:
-    """Whether it is a number, or a text that Jinja has made of one."""
-    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.isdigit())
-
-
 def _check(network: Network) -> None:
     if len(uplinks_of(network)) != 1:
         raise ValueError("virtual functions come from one uplink; make a network for each")
     count, settings = network.get("vf_count"), network.get("vf")
-    if count is not None and not (_is_whole(count) and int(count) > 0):
+    if count is not None and not (is_whole(count) and int(count) > 0):
         raise ValueError(f"vf_count is {count}; write how many virtual functions the uplink is to have")
     if settings is None:
         return
@@ -99,7 +94,7 @@ def _misfit(field: Field, value: t.Any) -> str:
     if field.type == "bool":
         return "" if is_bool else "true or false"
     if field.type == "int":
-        return "" if _is_whole(value) or (isinstance(value, int) and not is_bool) else "a number"
+        return "" if is_whole(value) or (isinstance(value, int) and not is_bool) else "a number"
     return "" if value in field.choices else f"one of {', '.join(field.choices)}"
 
 

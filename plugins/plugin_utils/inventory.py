@@ -25,7 +25,7 @@ _DHCP = ("start", "end", "hosts")
 _DHCP_HOST = ("ip", "mac", "name")
 
 
-def problems(networks: t.Any, default_mode: str = "", lan_peer: str = "") -> list[str]:
+def problems(networks: t.Any, default_mode: str = "", lan_peer: str = "", default_needs: t.Any = None) -> list[str]:
     """Everything that keeps an inventory from being set up, one sentence each."""
     if not isinstance(networks, list) or not networks:
         return ["hostnet_networks lists no network; list the networks of this host, each with a name"]
@@ -34,6 +34,7 @@ def problems(networks: t.Any, default_mode: str = "", lan_peer: str = "") -> lis
         canonical.ipv4_address(str(lan_peer)) if lan_peer else None
     except ValueError as error:
         found.append(f"hostnet_lan_peer: {error}")
+    found += need_problems([] if default_needs is None else default_needs, "hostnet_needs")
     seen: set[str] = set()
     for number, network in enumerate(networks):
         if not isinstance(network, dict) or not isinstance(network.get("name"), str):
@@ -63,7 +64,7 @@ def _network_problems(given: Network, default_mode: str) -> Iterator[str]:
     if not isinstance(network.get("autostart", True), bool):
         yield f"autostart is {network['autostart']}; write true or false"
     if state == "absent":
-        yield from _removal_problems(network, default_mode)
+        yield from _uplink_problems(network, default_mode)
         return
     name = network.get("mode", default_mode)
     if not isinstance(name, str):
@@ -72,7 +73,9 @@ def _network_problems(given: Network, default_mode: str) -> Iterator[str]:
         yield f"it has no mode; give it one, or set hostnet_mode for the host, to one of {', '.join(_NAMES)}"
     elif name not in _NAMES:
         yield not_one_of("mode", name, _NAMES)
-    elif name != uplinks.AUTO:
+    elif name == uplinks.AUTO:
+        yield from _uplink_problems(network, default_mode)
+    else:
         yield from mode_problems(network, name)
 
 
@@ -91,7 +94,7 @@ def mode_problems(network: Network, name: str) -> Iterator[str]:
         yield str(error)
 
 
-def _removal_problems(network: Network, default_mode: str) -> Iterator[str]:
+def _uplink_problems(network: Network, default_mode: str) -> Iterator[str]:
     try:
         uplinks.bridges([network], default_mode)
         uplinks.ovs_bridges([network], default_mode)

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import typing as t
 
+from ..module_utils._core.transaction import ASKED
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     Result = dict[str, t.Any]
 
 CONFIRM = ("auto", "manual", "off")
-# the role's tasks, and what a person calls that which they change
-_DID = {
-    "hostnet_did_functions": "virtual functions",
-    "hostnet_did_old_links": "links",
-    "hostnet_did_old_ovs": "bridges",
-    "hostnet_did_bridges": "bridges",
-    "hostnet_did_ovs": "bridges",
-    "hostnet_did_links": "links",
-    "hostnet_did_networks": "networks",
-    "hostnet_did_persistence": "what comes back after a reboot",
+# the role's tasks that change a host, and what a person calls that which they change
+_TASKS = {
+    "functions": "virtual functions",
+    "old_links": "links",
+    "old_ovs": "bridges",
+    "bridges": "bridges",
+    "ovs": "bridges",
+    "links": "links",
+    "networks": "networks",
+    "persistence": "what comes back after a reboot",
+    "guests": "guests' interfaces",
 }
+# what is asked of a host before it is changed
+_FIRST = ("hostnet_host", "hostnet_planned", "hostnet_transaction")
 _HEAD = ("host", "is now", "in this run")
 
 
@@ -35,16 +40,14 @@ def confirm_problems(confirm: t.Any) -> list[str]:
     return [f"hostnet_confirm is {confirm}; write one of {', '.join(CONFIRM)}"]
 
 
+def _result(known: Mapping[str, Result], task: str) -> Result:
+    found: Result = known.get(f"hostnet_did_{task}", {})
+    return found
+
+
 def lost_tasks(known: Mapping[str, Result]) -> list[str]:
     """The tasks of which nothing was heard, since the connection broke."""
-    return [name for name in _DID if known.get(name, {}).get("unreachable")]
-
-
-def unless_adopted(bridges: list[Result], persistence: Result) -> list[Result]:
-    """Without the bridges that a network manager makes or takes down by itself, as check mode has told."""
-    steps = [step.split(" ", 1) for step in persistence.get("steps", ())]
-    theirs = {name for verb, names in steps if verb in ("adopt", "release") for name in names.split(", ")}
-    return [bridge for bridge in bridges if bridge["name"] not in theirs]
+    return [name for name in _TASKS if _result(known, name).get("unreachable")]
 
 
 def restored(result: Result) -> str:
@@ -65,17 +68,19 @@ def outcomes(hosts: Iterable[str], known: Mapping[str, Result]) -> list[Result]:
 
 def _outcome(host: str, known: Result) -> Result:
     opened, ended = known.get("hostnet_transaction", {}), known.get("hostnet_confirmed", {})
-    changed = list(dict.fromkeys(told for name, told in _DID.items() if known.get(name, {}).get("changed")))
+    changed = list(dict.fromkeys(told for name, told in _TASKS.items() if _result(known, name).get("changed")))
     did = f"changed: {', '.join(changed)}" if changed else "nothing differed"
     failed, back = known.get("hostnet_failed"), known.get("hostnet_restored", {})
     then = f"{did}; then {failed}" if failed else did
+    is_asked = failed and back.get("why") == ASKED
     is_open, is_kept = opened.get("id"), opened.get("id") and opened["id"] == ended.get("id")
-    networks = known.get("hostnet_did_networks", {})
-    went_wrong = any(networks.get(word) for word in ("failed", "unreachable", "skipped"))
-    is_set_up = is_kept or ("changed" in networks and not went_wrong)
+    is_set_up = is_kept or _is_done(known)
     functions = " (virtual functions stay as they were changed)" if "virtual functions" in changed else ""
+    lost = next((known[name] for name in _FIRST if known.get(name, {}).get("unreachable")), None)
     cases = (
         (back.get("failed") or back.get("left"), "half way", restored(back) or str(back.get("msg")), True),
+        (is_asked and not back.get("steps"), "as it was", failed, False),  # nothing had been changed
+        (is_asked, "as it was", failed, True),
         ("why" in back, "as it was", f"put itself back, since {back.get('why')}{functions}", True),
         (
             is_open and known.get("hostnet_confirm") == "manual",
@@ -84,12 +89,21 @@ def _outcome(host: str, known: Result) -> Result:
             False,
         ),
         (is_open and not is_kept, "out of reach", "it puts itself back by itself", True),
+        (lost, "not known", f"not reached: {(lost or {}).get('msg')}", False),
         (is_set_up, "as the inventory says", then, False),
         (changed, "half way", then, True),  # without a transaction
         (True, "as it was", failed or "nothing was changed", False),
     )
     now, told, stops = next(case[1:] for case in cases if case[0])
     return {"host": host, "now": now, "did": told, "stops": stops}
+
+
+def _is_done(known: Mapping[str, Result]) -> bool:
+    """Whether each task that had something to do has done it, or none had."""
+    planned = known.get("hostnet_planned", {})
+    results = [_result(known, name) for name in planned.get("differs", ())]
+    went_wrong = any(result.get(word) for result in results for word in ("failed", "unreachable", "skipped"))
+    return "differs" in planned and all("changed" in result for result in results) and not went_wrong
 
 
 def outcome_table(found: list[Result]) -> list[str]:
@@ -100,8 +114,9 @@ def outcome_table(found: list[Result]) -> list[str]:
 
 def drift(known: Mapping[str, Result]) -> list[str]:
     """How the host differs from the inventory, and what boots from both; from a run in check mode."""
-    live = [step for name in _DID if name != "hostnet_did_persistence" for step in known.get(name, {}).get("steps", ())]
-    kept = known.get("hostnet_did_persistence", {})
+    planned = known.get("hostnet_planned", {}).get("tasks", {})
+    kept = planned.get("persistence", {})
+    live = [step for name, task in planned.items() if name != "persistence" for step in task["steps"]]
     told = {
         "The host is not what the inventory says; site would": live,
         "What comes back after a reboot is not what the inventory says; site would": kept.get("steps", []),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .spelling import unknown
+from .spelling import is_whole, unknown
 
 if t.TYPE_CHECKING:
     Network = dict[str, t.Any]
@@ -70,7 +70,6 @@ def _vlan(name: str, group: Network) -> Network:
 
 
 def _number(name: str, word: str, value: t.Any) -> int:
-    is_whole = (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.isdigit())
-    if not is_whole or not 1 <= int(value) <= _MAX:
+    if not is_whole(value) or not 1 <= int(value) <= _MAX:
         raise ValueError(f"{word} of portgroup {name} is {value}; write a number from 1 to {_MAX}")
     return int(value)

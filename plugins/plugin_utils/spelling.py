@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words of an inventory that there are not, and what their writer may have meant.  Pure; runs on the controller.
+"""Words and numbers of an inventory that are none, and what their writer may have meant.  Pure; runs on the controller.
 
 This file is private to the collection.
 """
@@ -11,6 +11,11 @@ import typing as t
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+
+def is_whole(value: t.Any) -> bool:
+    """Whether it is a number, or a text that Jinja has made of one."""
+    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.isdigit())
 
 
 def unknown(what: str, given: Iterable[str], known: Iterable[str]) -> Iterator[str]:

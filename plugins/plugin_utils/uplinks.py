@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._core import canonical, modes
+from ..module_utils._drivers.messages import OVS_MASTER
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,7 @@ if t.TYPE_CHECKING:
 AUTO = "auto"  #: the mode of a network whose mode is chosen by what it needs
 # a network that is to be absent leaves what any mode made for it
 _ANY = modes.Mode("any", "", (), (), (modes.NO, modes.NO, modes.NO, modes.NO, modes.NO))
-OVS_MASTER = "ovs-system"  #: of all ports of the kernel's datapath
+_OF_UPLINK = ("datapath", "host_access")  # what all networks of an uplink have in common
 DATAPATHS = ("system", "netdev")
 HOST_ACCESS = ("address", "guests")
 # by role: how the bridge is called that is made for an uplink; the shorter name where the first is too long
@@ -105,16 +106,19 @@ def _made_for(networks: list[Network], default_mode: str, role: str) -> list[Net
                 {"datapath_type": datapath_of(network)} if "datapath" in mode.takes and "datapath" in network else {}
             )
             reflecting = {"ports": hairpin_ports(network)} if "hairpin" in mode.takes and network.get("hairpin") else {}
-            found[name] = {
-                "name": name,
-                "state": "present",
-                "uplink": uplinks_of(network)[0],
-                **datapath,
-                **reflecting,
-            }
+            own = {"name": name, "state": "present", "uplink": uplinks_of(network)[0], **datapath, **reflecting}
+            found[name] = _joined(found.get(name, {}), own)
         for name in () if wanted else _left_behind(network, role):
             found.setdefault(name, {"name": name, "state": "absent", "only_own": True})
     return list(found.values())
+
+
+def _joined(other: Network, own: Network) -> Network:
+    """What two networks on one bridge say of it."""
+    if other.get("state") != "present":
+        return own
+    ports = {port["name"]: port for port in (*other.get("ports", ()), *own.get("ports", ()))}
+    return {**other, **own, **({"ports": list(ports.values())} if ports else {})}
 
 
 def hairpin_ports(network: Network) -> list[Network]:
@@ -150,7 +154,7 @@ def _left_behind(network: Network, role: str) -> list[str]:
 
 def host_links(networks: list[Network], default_mode: str = "") -> list[Network]:
     """The host's own macvlans beside guests in macvtap bridge mode; absent where host_access is false, or of no use."""
-    found = []
+    found: dict[str, Network] = {}
     for network in map(said, networks):
         mode = mode_of(network, default_mode)
         if mode is None or "host_access" not in network or not uplinks_of(network):
@@ -159,10 +163,11 @@ def host_links(networks: list[Network], default_mode: str = "") -> list[Network]
             "host_access" in mode.takes and network.get("state") != "absent" and network["host_access"] is not False
         )
         name = canonical.link_name(f"h-{uplinks_of(network)[0]}")
-        found.append(
-            {"name": name, "state": "present", **host_link(network)} if useful else {"name": name, "state": "absent"}
-        )
-    return found
+        if useful:
+            found[name] = {"name": name, "state": "present", **host_link(network)}
+        else:
+            found.setdefault(name, {"name": name, "state": "absent"})
+    return list(found.values())
 
 
 def host_link(network: Network) -> Network:
@@ -209,7 +214,7 @@ def pending(networks: list[Network], default_mode: str = "", predicted: bool = F
 
 
 def shared(networks: list[Network], default_mode: str = "") -> Iterator[str]:
-    """Why networks cannot share an uplink: under a bridge, it is that bridge's alone."""
+    """Why networks cannot share an uplink: under a bridge, it is that bridge's alone; and what they say differently."""
     made = {role: _made_for(networks, default_mode, role) for role in _PREFIXES}
     present = [(role, item) for role, items in made.items() for item in items if item["state"] == "present"]
     for network in map(said, networks):
@@ -224,4 +229,31 @@ def shared(networks: list[Network], default_mode: str = "") -> Iterator[str]:
                 yield (
                     f"Network {network['name']}: uplink {item['uplink']} is under bridge {item['name']} for another "
                     f"network; give this one another uplink, or mode {role} and the same bridge"
+                )
+    yield from _contradictions(networks, default_mode)
+
+
+def _contradictions(networks: list[Network], default_mode: str) -> Iterator[str]:
+    told: dict[tuple[str, str], tuple[str, t.Any]] = {}
+    carrying = {item["uplink"]: item["name"] for item in bridges(networks, default_mode) if item["state"] == "present"}
+    for network in map(said, networks):
+        mode = mode_of(network, default_mode)
+        if mode is None or network.get("state") == "absent" or not uplinks_of(network):
+            continue
+        uplink = uplinks_of(network)[0]
+        ports = hairpin_ports(network) if "hairpin" in mode.takes else []
+        here = {(word, uplink): network[word] for word in _OF_UPLINK if word in network and word in mode.takes}
+        here |= {("hairpin", port["name"]): port["state"] == "present" for port in ports}
+        for (word, link), value in here.items():
+            other, theirs = told.setdefault((word, link), (network["name"], value))
+            if theirs != value:
+                yield (
+                    f"Network {network['name']}: {word} of {link} is {value}, and {theirs} for network {other}; give "
+                    "both the same"
+                )
+        for port in ports:
+            if port["name"] in carrying:
+                yield (
+                    f"Network {network['name']}: hairpin names {port['name']}, which is the uplink of "
+                    f"{carrying[port['name']]}"
                 )

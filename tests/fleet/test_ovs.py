@@ -23,8 +23,8 @@ def host(mode="ovs", networks=(LAN,), **more):
 @pytest.fixture
 def switched(fleet):
     """The fleet, with an Open vSwitch on kvm1 that has no bridge, before and after."""
-    if not (ROOT / ".cache/ovs").exists():
-        pytest.skip("there is no Open vSwitch here; tests/lab/ovs.sh fetches it")
+    if not (ROOT / ".cache/ovs-vswitchd").exists():
+        pytest.skip("there is no Open vSwitch here; tests/lab/fetch.sh fetches it")
     fleet.sh("kvm1", str(ROOT / "tests/lab/ovs-start.sh"))
     yield fleet
     if fleet.sh("kvm1", "ovs-vsctl list-br"):  # a test has failed half way

@@ -44,7 +44,7 @@ def host_state():
     )
     # timers and lifetimes run, bridges learn, and the kernel finds out about carrier in its own time
     kernel = re.sub(
-        r"\d+sec|tentative|\w*timer +[\d.]+|fdb_n_learned \d+|topology_change(_detected)? \d|ageing_time \d+(?= stp_state 1)|NO-CARRIER,|,LOWER_UP|state \w+|linkdown",
+        r"\d+sec|tentative|\w*timer +[\d.]+|fdb_n_learned \d+|topology_change(_detected)? \d|ageing_time \d+(?= stp_state 1)|NO-CARRIER,|,LOWER_UP|state \w+|linkdown ?",
         "",
         kernel,
     )
@@ -216,7 +216,7 @@ def profiling(monkeypatch):
 def ovs():
     """Open vSwitch of this host's own, in user space; yields its bridge, on which nothing is."""
     if not shutil.which("ovs-vswitchd"):
-        pytest.skip("there is no Open vSwitch here; tests/lab/ovs.sh fetches it")
+        pytest.skip("there is no Open vSwitch here; tests/lab/fetch.sh fetches it")
     home = Path("/run/openvswitch")
     home.mkdir()
     with contextlib.ExitStack() as stack:

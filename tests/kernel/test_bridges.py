@@ -188,3 +188,16 @@ def test_what_fails_halfway_is_put_back(bridges):
     with pytest.raises(HostNetError, match=r"Cannot .*Everything was put back as it was"):
         bridges({"name": "br0", "ports": [{"name": "p0"}, {"name": "p1", "mab": True}]})
     assert host_state() == before
+
+
+def test_a_bridge_that_its_network_leaves_is_told_of(bridges, networks):
+    bridges({"name": "br0"}, {"name": "br1"})
+
+    def on(bridge, **options):
+        return networks({"name": "n", "forward": {"mode": "bridge"}, "bridge": {"name": bridge}}, **options)["warnings"]
+
+    assert on("br0") == []
+    [told] = on("br1")
+    assert told.startswith("Network n leaves the bridge br0, which stays")
+    assert on("br0", check=True, pending_bridges=["br1"]) == []
+    networks({"name": "n", "state": "absent"})

@@ -25,7 +25,7 @@ from ansible_collections.kvm.hostnet.plugins.module_utils._resources.reflective_
 from .conftest import do, runner_of, sh
 
 installed = pytest.mark.skipif(
-    not shutil.which("lldpad"), reason="there is no lldpad here; tests/lab/lldpad.sh fetches it"
+    not shutil.which("lldpad"), reason="there is no lldpad here; tests/lab/fetch.sh fetches it"
 )
 PROFILE = {"type": "802.1Qbg", "managerid": 11, "typeid": 1193047, "typeidversion": 2}
 ASSOCIATIONS = 0x8940  # the EtherType of ECP, which carries VDP

@@ -156,8 +156,17 @@ def test_a_transient_network_becomes_persistent_for_a_reason(networks, daemon):
         "<network><name>n</name><forward mode='nat'/><ip address='192.168.150.1' prefix='24'/></network>"
     )
     assert not networks({"name": "n"})["changed"], "what is not asked for is left alone"
-    assert networks({"name": "n", "autostart": True})["steps"] == ["define n", "autostart n"]
+    assert networks({"name": "n", "autostart": True}, check=True)["steps"] == ["define n", "autostart n"]
+    assert networks({"name": "n", "autostart": False})["steps"] == ["define n"]
     assert daemon.networkLookupByName("n").isPersistent()
+
+
+def test_more_networks_than_libvirt_has_names_of_bridges_for(networks):
+    many = [{"name": f"n{number}", "forward": {"mode": "none"}} for number in range(257)]
+    with pytest.raises(HostNetError, match="n0 and 256 others: libvirt has names for 256 bridges of its own"):
+        networks(*many, check=True)
+    many[0]["bridge"] = {"name": "br-n0"}
+    assert networks(*many, check=True)["changed"]
 
 
 def test_what_libvirt_holds_is_not_refused(networks, networks_info, daemon):

@@ -174,6 +174,26 @@ def test_a_bridge_deleted_behind_libvirt_is_repaired(networks, networks_info, gu
     assert sh("ip -br link show master virbr0").startswith(tap) and not networks_info("n")["details"]["n"]["ailing"]
 
 
+def test_a_bridge_that_somebody_set_down_is_repaired(networks, networks_info, guest):
+    networks(net())
+    tap = guest()
+    sh("ip link set virbr0 down")
+    assert networks_info("n")["details"]["n"]["ailing"] == ["the bridge virbr0 is down"]
+    assert networks(net())["steps"] == ["stop n", "start n"]
+    assert sh("ip -br link show master virbr0").startswith(tap) and not networks(net())["changed"]
+
+
+def test_a_dnsmasq_that_has_ended_is_started(networks, networks_info, guest):
+    networks(net())
+    tap, same = guest(), bridge_index()
+    number = sh("cat /run/libvirt/network/n.pid").strip()
+    sh(f"kill {number}; while kill -0 {number} 2>/dev/null; do sleep 0.05; done")
+    assert networks_info("n")["details"]["n"]["ailing"] == ["its dnsmasq has ended"]
+    assert networks(net())["steps"] == ["revive n"] and not networks(net())["changed"]
+    assert sh("cat /proc/$(cat /run/libvirt/network/n.pid)/comm").strip() == "dnsmasq"
+    assert bridge_index() == same and sh("ip -br link show master virbr0").startswith(tap)
+
+
 def test_a_tap_that_fell_off_is_put_back(networks, networks_info, guest):
     networks(net())
     tap, same = guest(), bridge_index()

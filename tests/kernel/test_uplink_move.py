@@ -143,6 +143,19 @@ def test_a_bridge_that_the_kernel_calls_without_a_carrier_late_loses_no_neighbou
     assert above("br0") == before
 
 
+def test_a_bridge_that_is_there_and_down_is_set_up_before_the_move(uplink, bridges):
+    sh("ip link add br0 type bridge")
+    assert bridges(BRIDGE)["steps"][:2] == ["set br0", "move e0"]
+    assert "UP" in sh("ip -br link show br0") and "10.1.0.1/24" in sh("ip -br addr show br0")
+
+
+@pytest.mark.parametrize(("down", "steps"), [("br0", ["set br0"]), ("e0", ["raise e0"])])
+def test_what_somebody_set_down_is_set_up(down, steps, uplink, bridges):
+    bridges(BRIDGE)
+    sh(f"ip link set {down} down")
+    assert bridges(BRIDGE)["steps"] == steps and not bridges(BRIDGE)["changed"]
+
+
 def test_a_lease_is_told(uplink, bridges):
     assert bridges(BRIDGE)["warnings"] == [
         "10.7.0.1/24 of br0 has a limited lifetime; let its DHCP client ask for br0 from now on"

@@ -17,18 +17,19 @@ LAYERS = {"_core": (), "_drivers": ("_core",), "_resources": ("_core", "_drivers
 OWNERS = {"libvirt": "_drivers/libvirt.py", "pyroute2": "_drivers/netlink.py", "ansible": "_core/runner.py"}
 # what a module ships besides its own documentation; about 1 ms of the node's CPU for each KB
 PAYLOAD_KB = dict.fromkeys((path.stem for path in MODULES), 60)
-PAYLOAD_KB["libvirt_networks"] = 126  # the whole network document, its rules and its live updates
-PAYLOAD_KB["libvirt_networks_info"] = 98
-PAYLOAD_KB["reachability_info"] = 164  # libvirt, the kernel, Open vSwitch and raw frames in one
+PAYLOAD_KB["libvirt_networks"] = 166  # the whole network document, its rules and its live updates
+PAYLOAD_KB["libvirt_networks_info"] = 114
+PAYLOAD_KB["reachability_info"] = 166  # libvirt, the kernel, Open vSwitch and raw frames in one
 PAYLOAD_KB["domain_interfaces"] = 196  # networks and interfaces; libvirt, the kernel and Open vSwitch
-PAYLOAD_KB["domain_interfaces_info"] = 156
-PAYLOAD_KB["bridges"] = 132  # with the move of an uplink, and what undoes it
+PAYLOAD_KB["domain_interfaces_info"] = 160
+PAYLOAD_KB["bridges"] = 134  # with the move of an uplink, and what undoes it
 PAYLOAD_KB["ovs_bridges"] = 168  # the same, and the database of Open vSwitch
 PAYLOAD_KB["macvtap_links"] = 100
-PAYLOAD_KB["host_info"] = 104
+PAYLOAD_KB["host_info"] = 105
 PAYLOAD_KB["sriov_functions"] = 154  # rtnetlink, devlink, sysfs, udev, and who uses what
 PAYLOAD_KB["persistence"] = 300  # all that runs at boot, and what network managers are told
-PAYLOAD_KB["transaction"] = 330  # links, Open vSwitch and libvirt's networks, there and back
+PAYLOAD_KB["changes_info"] = 526  # all kinds, of which each is imported only if it is asked for
+PAYLOAD_KB["transaction"] = 338  # links, Open vSwitch and libvirt's networks, there and back
 FUNCTION_LINES = 40
 FORBIDDEN_NAMES = ("utils", "helper", "manager")
 

@@ -107,6 +107,8 @@ def test_what_keeps_all_from_fitting(needs, place, problem):
         ("sriov", {"uplink": "eth2"}, {"iommu": False},
          ["eth2 has no virtual functions; say how many with vf_count", "the host has no IOMMU in use"]),
         ("sriov", {"uplink": "eth2", "vf_count": 9}, {}, ["eth2 can have 7 virtual functions"]),
+        ("sriov", {"uplink": "eth2", "vf_count": "many"}, {},
+         ["vf_count is many; write how many virtual functions the uplink is to have"]),
         ("passthrough", {"uplink": "eth0"}, {}, ["a guest would have the NIC that has the host's addresses"]),
         ("passthrough", {"uplink": "eth2", "vf_count": 2}, {}, ["it fits as well"]),
     ],

@@ -161,11 +161,44 @@ BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24"}
          ["Network lan: hairpin names the uplink, behind which is the LAN; name the ports towards VEPA hosts"]),
         ([{"name": "lan", "bridge": "br0", "hairpin": {"eth1": True}}], "bridge",
          ["Network lan: hairpin is for a bridge that is made here; name its uplink"]),
+        ([{"name": "a", "uplink": "eth1", "host_access": ACCESS}, {"name": "b", "uplink": "eth1"}], "macvtap_bridge", []),
+        ([{"name": "a", "uplink": "eth1", "host_access": ACCESS}, {"name": "b", "uplink": "eth1", "host_access": {"address": "192.0.2.8"}}],
+         "macvtap_bridge",
+         ["Network b: host_access of eth1 is {'address': '192.0.2.8'}, and "
+          "{'address': '192.0.2.9', 'guests': ['192.0.2.64/26']} for network a; give both the same"]),
+        ([{"name": "a", "uplink": "eth1", "hairpin": {"eth2": True}}, {"name": "b", "uplink": "eth1", "hairpin": {"eth2": False}}], "bridge",
+         ["Network b: hairpin of eth2 is False, and True for network a; give both the same"]),
+        ([{"name": "a", "uplink": "eth1", "hairpin": {"eth2": True}}, {"name": "b", "uplink": "eth2"}], "bridge",
+         ["Network a: hairpin names eth2, which is the uplink of br-eth2"]),
         ([{**BUILD, "autostart": "maybe"}], "", ["Network build: autostart is maybe; write true or false"]),
+        ([{"name": "lan", "uplink": 5}], "auto",
+         ["Network lan: uplink is 5; write the name of an interface, or a list of names"]),
+        ([{"name": "lan", "uplink": "eth1", "vf_count": "many"}], "auto", []),
+        ([{"name": "lan", "uplink": "eth1", "virtualport": "802.1Qbg"}], "macvtap_vepa",
+         ["Network lan: virtualport is '802.1Qbg'; write a mapping of its options"]),
     ],
 )  # fmt: skip
 def test_problems(networks, mode, sentences):
     assert inventory.problems(networks, mode) == sentences
+
+
+@pytest.mark.parametrize(
+    ("needs", "sentences"),
+    [
+        (None, []),
+        (["guests_on_lan"], []),
+        (
+            "ipv6",
+            ["hostnet_needs is ipv6; list what guests need, such as hostnet_needs: [guests_on_lan, guest_to_guest]"],
+        ),
+        (
+            ["guest_on_lan"],
+            [f'there is no need "guest_on_lan"; did you mean guests_on_lan? it is one of {", ".join(NEEDS)}'],
+        ),
+    ],
+)
+def test_needs_of_a_host(needs, sentences):
+    assert inventory.problems([BUILD], "", "", needs) == sentences
 
 
 @pytest.mark.parametrize(
@@ -339,6 +372,18 @@ def test_the_mode_of_a_network_is_told_from_its_document(mode):
     assert modes.mode_of(told) == mode
 
 
+def test_networks_on_one_bridge_speak_for_it_together():
+    lan = {"uplink": "eth1", "mode": "bridge"}
+    networks = [
+        {**lan, "name": "a", "hairpin": {"eth2": True}},
+        {**lan, "name": "b"},
+        {**lan, "name": "c", "hairpin": {"eth3": False}},
+    ]
+    for order in (networks, networks[::-1]):
+        [made] = uplinks.bridges(order)
+        assert {port["name"]: port["state"] for port in made["ports"]} == {"eth2": "present", "eth3": "absent"}
+
+
 def test_the_hosts_own_links():
     networks = [
         {"name": "lan", "uplink": "eth1", "host_access": ACCESS},
@@ -350,6 +395,11 @@ def test_the_hosts_own_links():
         "addresses": ["192.0.2.9/32"], "routes": ["192.0.2.64/26"],
     }  # fmt: skip
     assert gone == {"name": "h-eth2", "state": "absent"}
+    for two in (
+        [networks[0], {**networks[0], "name": "old", "state": "absent"}],
+        [{**networks[0], "name": "old", "state": "absent"}, networks[0]],
+    ):
+        assert uplinks.host_links(two, "macvtap_bridge") == [made]
     assert [link["state"] for link in uplinks.host_links(networks, "bridge")] == ["absent", "absent"]
     assert uplinks.host_links([{"name": "lan", "uplink": "eth1"}], "macvtap_bridge") == []
 

@@ -9,7 +9,6 @@ import struct
 import time
 
 import pytest
-from ansible_collections.kvm.hostnet.plugins.filter.hostnet import FilterModule
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.errors import HostNetError
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.field import clean
 from ansible_collections.kvm.hostnet.plugins.module_utils._drivers import devlink, guarded, nla, vf_messages
@@ -467,9 +466,7 @@ READY = {"state": "present", "up": True, "unmanaged": True, "reset": True}
 def test_what_uplinks_get(network, mode, expected):
     assert functions.functions([network], mode) == expected
     assert functions.pending([network], mode) == [item["name"] for item in expected if "vf_count" in item]
-    assert FilterModule().filters()["whole_devices"]([network], mode) == (
-        mode == "sriov" and network.get("state") != "absent"
-    )
+    assert functions.for_guests_whole([network], mode) == (mode == "sriov" and network.get("state") != "absent")
 
 
 @pytest.mark.parametrize(

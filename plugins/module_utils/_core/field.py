@@ -103,10 +103,11 @@ def checked(fields: Iterable[Field], values: t.Any, where: str) -> State:
     Ansible does the same for options that it knows.
     """
     fields = tuple(fields)
-    return clean(fields, _mapping(fields, values, where), where)
+    return clean(fields, typed(fields, values, where), where)
 
 
-def _mapping(fields: tuple[Field, ...], values: t.Any, where: str) -> State:
+def typed(fields: tuple[Field, ...], values: t.Any, where: str) -> State:
+    """Values that nobody has checked yet, each of the type that its field has, and none that has no field."""
     if not isinstance(values, dict):
         raise HostNetError(f"{where} is {values!r}; write a mapping of its options")
     known = {field.name: field for field in fields}
@@ -128,10 +129,10 @@ def _typed(field: Field, value: t.Any, where: str) -> t.Any:
             raise HostNetError(f"{where} is {value!r}; write a list")
         inner = enumerate(value)
         if field.fields:
-            return [_mapping(field.fields, item, f"{where}[{number}]") for number, item in inner]
+            return [typed(field.fields, item, f"{where}[{number}]") for number, item in inner]
         return [_plain(field.elements, item, f"{where}[{number}]") for number, item in inner]
     if field.type == "dict":
-        return _mapping(field.fields, value, where)
+        return typed(field.fields, value, where)
     value = _plain(field.type, value, where)
     if field.choices and value not in field.choices:
         raise HostNetError(f"{where} is {value!r}; write one of {', '.join(field.choices)}")
@@ -144,6 +145,8 @@ _NUMBERS: dict[str, tuple[type, str]] = {"int": (int, r"-?\d+"), "float": (float
 
 def _plain(kind: str, value: t.Any, where: str) -> t.Any:
     """A value of a plain type, which a template may have made a text of."""
+    if kind in ("dict", "raw"):
+        return value
     told = str(value).strip().lower()
     if kind == "bool" and told in _BOOLS:
         return _BOOLS[told]

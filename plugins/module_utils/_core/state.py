@@ -50,7 +50,9 @@ def tidy(fields: Iterable[Field], state: State) -> State:
     """A state without what says nothing: empty values, and values that absence implies."""
     tidied = {}
     for field in fields:
-        value = state.get(field.name)
+        if field.name not in state:
+            continue
+        value = state[field.name]
         if field.fields and field.type == "list":
             value = [tidy(field.fields, item) for item in value or []]
             if field.unordered:

@@ -27,6 +27,7 @@ VARIABLE = "KVM_HOSTNET_TRANSACTION"  #: of the environment: which transaction a
 HOME = Path("run/kvm.hostnet/transaction")
 STATE, BUSY, ALIVE = "state.json", "busy", "alive"
 _POLL = 0.1  # seconds
+ASKED = "that was asked for"  #: why a host has put itself back where its run has failed
 OPEN, RESTORING, RESTORED, CONFIRMED = "open", "restoring", "restored", "confirmed"
 
 

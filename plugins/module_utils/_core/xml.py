@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from functools import lru_cache
 from xml.etree import ElementTree
 
 from .errors import HostNetError
@@ -51,9 +52,12 @@ def canonical_content(value: str) -> str:
 def decode(fields: Iterable[Field], node: Element) -> State:
     """The state that a document shows; what it does not show is left out."""
     state = {}
+    tags = {child.tag for child in node}
     for field in fields:
-        path, attribute = _locate(field)
-        found = node.findall(path) if field.wire else []
+        path, attribute = _locate(field.wire)
+        if not field.wire or (path != "." and _head(path) not in tags):
+            continue
+        found = node.findall(path)
         if field.fields:
             values = [decode(field.fields, child) for child in found]
         else:
@@ -69,7 +73,7 @@ def encode(fields: Iterable[Field], state: State, node: Element) -> None:
     for field in fields:
         if not field.wire:
             continue
-        path, attribute = _locate(field)
+        path, attribute = _locate(field.wire)
         value = state.get(field.name)
         if field.type == "list":
             _encode_list(field, path, attribute, value or [], node)
@@ -135,9 +139,17 @@ def _prune(node: Element, path: str) -> None:
         tags.pop()
 
 
-def _locate(field: Field) -> tuple[str, str]:
-    path, _at, attribute = field.wire.partition("@")
+@lru_cache(maxsize=512)
+def _locate(wire: str) -> tuple[str, str]:
+    path, _at, attribute = wire.partition("@")
     return path.rstrip("/") or ".", attribute
+
+
+@lru_cache(maxsize=512)
+def _head(path: str) -> str:
+    """The tag at which a path begins, which a document may not have at all; a namespace has slashes too."""
+    found = re.match(r"(\{.*?\})?[^/[]*", path)
+    return found[0] if found else ""
 
 
 def _ensure(node: Element, path: str) -> Element:

@@ -101,15 +101,16 @@ class Ledger:
             ) from error
 
     @contextmanager
-    def without_tasks(self) -> Iterator[None]:
-        """Wait for the task that works at this moment, and end it if it hangs."""
+    def without_tasks(self) -> Iterator[bool]:
+        """Wait for the task that works at this moment, and end it if it hangs, which is told."""
         with open(self.home / transaction.BUSY, "a+", encoding="utf-8") as busy:
-            if not _try_lock(busy, _BUSY_SECONDS):
+            hangs = not _try_lock(busy, _BUSY_SECONDS)
+            if hangs:
                 busy.seek(0)
                 with suppress(ValueError, ProcessLookupError):
                     os.kill(int(busy.read()), signal.SIGKILL)
                 _try_lock(busy, _BUSY_SECONDS)  # what the kernel does not let die may hold it for ever
-            yield
+            yield hangs
 
     @contextmanager
     def idle(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ This file is private to the collection.
 
 from __future__ import annotations
 
+import threading
 import time
 import typing as t
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ if t.TYPE_CHECKING:
 
 
 _DNSMASQ_SECONDS = 5.0
+_PATIENCE = 30.0  # seconds for a connection
 
 
 class LibvirtError(HostNetError):
@@ -40,14 +42,34 @@ def connection(uri: str, *, writable: bool) -> Iterator[Libvirt]:
     """A connection that, unless `writable`, libvirt itself holds to reading."""
     demand()
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
-    try:
-        handle = libvirt.open(uri) if writable else libvirt.openReadOnly(uri)
-    except libvirt.libvirtError as error:
-        raise LibvirtError(_unreachable(uri, str(error))) from error
+    handle = _opened(libvirt.open if writable else libvirt.openReadOnly, uri)
     try:
         yield Libvirt(handle)
     finally:
         handle.close()
+
+
+def _opened(how: t.Callable[[str], t.Any], uri: str) -> t.Any:
+    """A handle, for which libvirt itself would wait without end where a daemon hangs."""
+    found: list[t.Any] = []
+
+    def connect() -> None:
+        try:
+            found.append(how(uri))
+        except libvirt.libvirtError as error:
+            found.append(error)
+
+    waiting = threading.Thread(target=connect, daemon=True)  # so that the process can end without it
+    waiting.start()
+    waiting.join(_PATIENCE)
+    if not found:
+        raise LibvirtError(
+            f"libvirt at {uri} has not answered for {_PATIENCE:.0f} s: see whether it hangs on this host "
+            "(systemctl status libvirtd, or virtnetworkd and virtqemud)"
+        )
+    if isinstance(found[0], Exception):
+        raise LibvirtError(_unreachable(uri, str(found[0]))) from found[0]
+    return found[0]
 
 
 def _unreachable(uri: str, reason: str) -> str:

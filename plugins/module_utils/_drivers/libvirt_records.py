@@ -46,6 +46,17 @@ def network_bridges(root: str = "/") -> dict[str, str]:
     return found
 
 
+def dnsmasq_has_ended(network: str, root: str = "/") -> bool:
+    """Whether a network's DHCP and DNS server runs no more.  libvirt keeps its number, and does not look after it."""
+    try:
+        number = Path(root, f"run/libvirt/network/{network}.pid").read_text().strip()
+        return Path(root, f"proc/{int(number)}/comm").read_text().strip() != "dnsmasq"
+    except FileNotFoundError as missing:
+        return "/proc/" in str(missing.filename)
+    except (OSError, ValueError):  # nobody may read it, or another daemon keeps it
+        return False
+
+
 def _documents(*directories: Path) -> Iterator[tuple[str, ElementTree.Element]]:
     for directory in directories:
         for path in sorted(directory.glob("*.xml")):
@@ -61,12 +72,12 @@ def networks(root: str = "/") -> dict[str, dict[str, t.Any]]:
     for name, document in _documents(Path(root, _DEFINITIONS), Path(root, "run/libvirt/network")):
         network = document if document.tag == "network" else next(document.iter("network"), document)
         forward = next(network.iter("forward"), ElementTree.Element("forward", mode="none"))
-        physical = [node.get("dev", "") for node in forward.findall("pf")]
+        physical = forward.find("pf")
         told: dict[str, t.Any] = {
             "forward": {
                 "mode": forward.get("mode", "nat"),
                 "interfaces": [node.get("dev", "") for node in forward.findall("interface")],
-                "pf": "".join(physical),
+                "pf": "" if physical is None else physical.get("dev", ""),
             }
         }
         for word in ("bridge", "virtualport"):

@@ -17,6 +17,7 @@ Message = dict[str, t.Any]
 
 IFF_UP, IFF_ALLMULTI = 0x1, 0x200  # linux/if.h
 MACVLAN_KINDS = ("macvlan", "macvtap")
+OVS_MASTER = "ovs-system"  #: the master of all ports of the kernel's datapath of Open vSwitch
 _STACKED = (*MACVLAN_KINDS, "ipvlan", "ipvtap", "vlan")
 HWMODES = ("veb", "vepa")  # linux/if_bridge.h: BRIDGE_MODE_VEB, BRIDGE_MODE_VEPA
 _AF_BRIDGE = 7  # linux/socket.h
@@ -91,24 +92,25 @@ def _source_macs(given: Message) -> Message:
 
 def link_state(message: t.Any, names: dict[int, str]) -> Message:
     """A link as Netlink.links() tells it."""
-    info = message.get_attr("IFLA_LINKINFO")
+    told = _attributes(message)
+    info = told("IFLA_LINKINFO")
     kind = info.get_attr("IFLA_INFO_KIND") if info else None
     link = {
         "index": message["index"],
         "kind": kind,
         "up": bool(message["flags"] & IFF_UP),
         "allmulti": bool(message["flags"] & IFF_ALLMULTI),
-        "mac": message.get_attr("IFLA_ADDRESS"),
-        "mtu": message.get_attr("IFLA_MTU"),
-        "group": message.get_attr("IFLA_GROUP"),
-        "master": names.get(message.get_attr("IFLA_MASTER")),
-        "altnames": _altnames(message),
-        "alias": message.get_attr("IFLA_IFALIAS"),
+        "mac": told("IFLA_ADDRESS"),
+        "mtu": told("IFLA_MTU"),
+        "group": told("IFLA_GROUP"),
+        "master": names.get(told("IFLA_MASTER")),
+        "altnames": _altnames(told("IFLA_PROP_LIST")),
+        "alias": told("IFLA_IFALIAS"),
     }
     if kind in _DATA_PREFIXES:
         link["data"] = _words(info.get_attr("IFLA_INFO_DATA"), _DATA_PREFIXES[kind])
     if kind in _STACKED:
-        link["lower"] = names.get(message.get_attr("IFLA_LINK"))
+        link["lower"] = names.get(told("IFLA_LINK"))
     if kind in MACVLAN_KINDS:
         allowed = info.get_attr("IFLA_INFO_DATA").get_attr(f"{_DATA_PREFIXES[kind]}MACADDR_DATA")
         link["source_macs"] = sorted(mac for _name, mac in allowed["attrs"]) if allowed else []
@@ -121,8 +123,13 @@ def _words(nested: t.Any, prefix: str) -> Message:
     return {name[len(prefix) :].lower(): _plain_value(value, {}) for name, value in nested["attrs"]}
 
 
-def _altnames(message: t.Any) -> list[str]:
-    listed = message.get_attr("IFLA_PROP_LIST")
+def _attributes(message: t.Any) -> t.Callable[[str], t.Any]:
+    """What tells an attribute by its name, or None: get_attr() looks through all of them each time."""
+    slots = {slot[0]: slot for slot in message["attrs"]}
+    return lambda name: slots[name][1] if name in slots else None  # decoded only now
+
+
+def _altnames(listed: t.Any) -> list[str]:
     return [value for name, value in listed["attrs"] if name == "IFLA_ALT_IFNAME"] if isinstance(listed, dict) else []
 
 

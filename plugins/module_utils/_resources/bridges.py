@@ -87,6 +87,9 @@ class Bridges(Resource):
         for name, bridge in bridges.items():
             uplink = self._uplink(name, bridge)
             bridge.update({"uplink": uplink} if uplink else {})
+            named = self._desired.get(name, {}).get("uplink")
+            if named in bridge["ports"] and not self._links[named]["up"]:
+                bridge["uplink_down"] = True
         hwmodes = self._netlink.hwmodes() if any("hwmode" in item for item in self._desired.values()) else {}
         return {**bridges, **{name: {"hwmode": mode} for name, mode in hwmodes.items()}}
 
@@ -112,8 +115,7 @@ class Bridges(Resource):
         return {**state, "layer3": self._told(name), "ports": {}}
 
     def _told(self, link: str) -> list[str]:
-        entries = layer3.on_link(self._layer3, link)
-        return sorted(layer3.told(entry) for entry in entries if layer3.is_own(entry))
+        return layer3.told_on(self._layer3, link)
 
     def _uplink(self, name: str, bridge: State) -> str | None:
         """The port that the bridge stands in for: the one that the task names, or that it has the MAC address of."""
@@ -171,7 +173,8 @@ class Bridges(Resource):
             goal["vlans"] = expanded(item["vlans"])
         goal["ports"] = self._aim_ports(item, (have or {}).get("ports", {}))
         if uplink:
-            goal["uplink"] = uplink
+            goal.update({"uplink": uplink, "up": item.get("up", True)})  # it carries all that the uplink did
+            goal.pop("uplink_down", None)
             goal["layer3"] = sorted({*goal.get("layer3", []), *self._told(uplink)})
         return goal
 
@@ -217,6 +220,7 @@ class Bridges(Resource):
             "switch": lambda name, state: self._netlink.set_hwmode(name, state["hwmode"]),
             "move": self._move,
             "return": self._return,
+            "raise": lambda port, _state: self._netlink.set_link(port, up=True),
             "add": lambda port, state: self._netlink.set_link(port, master=state["bridge"], up=True),
             "release": lambda port, _state: self._netlink.set_link(port, master=""),
             "set port": lambda port, state: self._netlink.set_link(port, port=written(PORT_FIELDS, state)),
@@ -250,6 +254,7 @@ class Bridges(Resource):
         self._moves.append(Move(self._netlink, self._sysfs, uplink, state["bridge"]).run())
 
     def _return(self, uplink: str, state: State) -> None:
+        self._netlink.set_link(uplink, up=True)
         self._moves.append(Move(self._netlink, self._sysfs, uplink, state["bridge"], back=True).run())
 
     def _set_vlans(self, name: str, state: State) -> None:
@@ -275,6 +280,8 @@ def _steps(name: str, wanted: State, have: State) -> list[Step]:
     steps = [Step("create", name, {**own, **uplink})] if not have else [Step("set", name, changed)] if changed else []
     moves = uplink and have.get("uplink") != wanted["uplink"]
     steps += [Step("move", wanted["uplink"], {"bridge": name})] if moves else []
+    is_down = have.get("uplink_down") and not wanted.get("uplink_down") and not moves
+    steps += [Step("raise", wanted["uplink"])] if is_down else []
     if "vlans" in wanted and wanted["vlans"] != have.get("vlans"):
         steps.append(Step("set vlans", name, {"vlans": wanted["vlans"], "of_bridge": True}))
     for port, flags in wanted["ports"].items():

@@ -14,6 +14,7 @@ from .._core.errors import HostNetError
 from .._core.field import Field
 from .._core.resource import Query
 from .._drivers import libvirt, libvirt_records, lldp, netlink
+from .._drivers.messages import OVS_MASTER
 from .._drivers.system import System
 from . import layer3
 
@@ -22,8 +23,6 @@ if t.TYPE_CHECKING:
 
     from .._core.field import State
     from .._drivers.netlink import Netlink
-
-_OVS = "ovs-system"  # the master of all ports of the kernel's datapath
 
 
 class HostInfo(Query):
@@ -99,7 +98,7 @@ class HostInfo(Query):
 
 def _kernel_users(name: str, links: State) -> list[str]:
     master = links[name]["master"]
-    port = [f"{'Open vSwitch' if master == _OVS else links[master]['kind']} {master}"] if master else []
+    port = [f"{'Open vSwitch' if master == OVS_MASTER else links[master]['kind']} {master}"] if master else []
     return port + [f"{link['kind']} {upper}" for upper, link in links.items() if link.get("lower") == name]
 
 

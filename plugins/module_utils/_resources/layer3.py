@@ -34,6 +34,11 @@ def on_link(entries: Iterable[State], link: str) -> list[State]:
     return [entry for entry in entries if link in names(entry)]
 
 
+def told_on(entries: Iterable[State], link: str) -> list[str]:
+    """What somebody gave the host on a link, for a person to read."""
+    return sorted(told(entry) for entry in on_link(entries, link) if is_own(entry))
+
+
 def names(entry: State) -> set[str]:
     """The links that an entry is about."""
     attrs = entry["attrs"]

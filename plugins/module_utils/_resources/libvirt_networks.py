@@ -17,8 +17,9 @@ from .._core.state import Step, differences
 from .._drivers.libvirt import connection
 from .._drivers.sysfs import Sysfs
 from . import network_document as document
+from .bridge_fields import OWN_ALIAS
 from .network_fields import DOCUMENT, URI
-from .network_host import ailments, host_problems, strangers
+from .network_host import DNSMASQ_ENDED, ailments, host_problems, needs_restart, strangers
 from .network_rules import problems
 from .network_updates import partly, updates
 from .port_host import daemon_problems, lldpad_problems, profiles
@@ -30,7 +31,8 @@ if t.TYPE_CHECKING:
     from .._drivers.libvirt import Libvirt
 
 _OPTIONS = {field.name for field in DOCUMENT}
-_VERBS = ("remove", "define", "update", "stop", "autostart", "start", "reattach")
+_RECORD = "<txt name='kvm-hostnet' value='dnsmasq starts'/>"  # which goes as soon as it is there
+_VERBS = ("remove", "define", "update", "stop", "autostart", "start", "revive", "reattach")
 
 
 class LibvirtNetworks(Resource):
@@ -99,11 +101,11 @@ class LibvirtNetworks(Resource):
         for name, network in found.items():
             self._documents.setdefault(name, network["persistent"] or network["live"])
         states = {name: document.network_state(network) for name, network in found.items()}
-        for state in states.values():
+        for name, state in states.items():
             guests = [*state.get("guests", ()), *strangers(state, self._sysfs)]
             if guests:
                 state["guests"] = guests
-            ailing = ailments(state, self._sysfs)
+            ailing = ailments(name, state, self._sysfs)
             if ailing:
                 state["ailing"] = ailing
         return states
@@ -124,7 +126,8 @@ class LibvirtNetworks(Resource):
             persistent = document.aim(base, {key: value for key, value in desired.items() if key in _OPTIONS})
         goal = {"state": desired["state"], "autostart": desired.get("autostart", have.get("autostart", False))}
         only_running = "live" in have and "persistent" not in have
-        if not only_running or goal["autostart"] or goal["state"] == "inactive" or persistent != have["live"]:
+        # what is not asked for is left alone; who says anything of autostart asks for a network that stays
+        if not only_running or "autostart" in desired or goal["state"] == "inactive" or persistent != have["live"]:
             goal["persistent"] = persistent
         if desired["state"] == "active":
             goal["live"] = self._aim_live(have, persistent)
@@ -176,10 +179,15 @@ class LibvirtNetworks(Resource):
             self._reattach(name, {"guests": parked["guests"], "live": wanted})
             self._libvirt.reclaim_network_ports(name, parked["ports"])
 
+    def _revive(self, name: str, _state: None) -> None:
+        """Have libvirt start dnsmasq, which it does for a new record of the DNS; guests stay where they are."""
+        for command in ("ADD_LAST", "DELETE"):
+            self._libvirt.update_network(name, command, "DNS_TXT", -1, _RECORD)
+
     def _reattach(self, _name: str, state: State) -> None:
         """Put the taps of guests back on the network's bridge; libvirt itself only does so when it starts."""
         live = state["live"]
-        if "bridge" not in live or live.get("virtualport", {}).get("type") == "openvswitch":  # which keeps its ports
+        if "bridge" not in live or document.is_on_ovs(live):  # which keeps its ports
             return
         bridge, own = live["bridge"]["name"], document.place(live) == document.OWN_BRIDGE
         for isolated in (False, True):
@@ -257,7 +265,18 @@ class LibvirtNetworks(Resource):
         ]
         for name, wanted in goal.items():
             warnings += [f"Network {name}: {text}" for text in daemon_problems(_live_profiles(wanted))]
-        return {"plan": plans, "pending": pending, "warnings": warnings}
+        return {"plan": plans, "pending": pending, "warnings": [*warnings, *self._left_bridges(goal, before)]}
+
+    def _left_bridges(self, goal: State, before: State) -> Iterator[str]:
+        """Bridges of ours that a network leaves for another one, which nothing of an inventory names any more."""
+        used = {_host_bridge(item) for item in {**before, **goal}.values()} | self._pending
+        for name, wanted in goal.items():
+            old, new = _host_bridge(before.get(name)), _host_bridge(wanted)
+            if wanted and old and old != new and old not in used and self._sysfs.attribute(old, "ifalias") == OWN_ALIAS:
+                yield (
+                    f"Network {name} leaves the bridge {old}, which stays; to take it away, list a network with the "
+                    "old uplink, mode bridge and state absent"
+                )
 
 
 def _new_problems(wanted: State, current: State | None, version: tuple[int, int]) -> list[str]:
@@ -270,6 +289,12 @@ def _new_problems(wanted: State, current: State | None, version: tuple[int, int]
 def _live_profiles(state: State | None) -> set[str]:
     live = (state or {}).get("live") or {}
     return profiles(live, *live.get("portgroups", ()))
+
+
+def _host_bridge(state: State | None) -> str | None:
+    """The bridge of the host that a network is on."""
+    found = (state or {}).get("persistent") or (state or {}).get("live")
+    return found["bridge"]["name"] if found and document.place(found) == document.HOST_BRIDGE else None
 
 
 def _domains(state: State) -> list[str]:
@@ -317,11 +342,13 @@ def _plan_live(name: str, wanted: State | None, have: State) -> Iterator[Step]:
             yield Step("start", name, wanted)
         return
     calls = updates(live, wanted)
-    if calls is None or any("is gone" in text for text in ailing):
+    if calls is None or needs_restart(ailing):
         yield Step("stop", name, guests)
         yield Step("start", name, wanted)
         return
     if calls:
         yield Step("update", name, calls)
-    if ailing:
+    if DNSMASQ_ENDED in ailing:
+        yield Step("revive", name)
+    if ailing and ailing != [DNSMASQ_ENDED]:
         yield Step("reattach", name, {"guests": guests, "live": live})

@@ -69,7 +69,7 @@ class LibvirtNetworksInfo(Query):
             "guests": [{**guest, "attached": self._attached(guest, live or {})} for guest in guests],
             "leases": self._libvirt.network_leases(name) if live and "ips" in live else [],
             "pending": differences(live, persistent) if live and persistent else [],
-            "ailing": ailments(state, self._sysfs),
+            "ailing": ailments(name, state, self._sysfs),
         }
 
     def _attached(self, guest: State, live: State) -> bool | None:
@@ -81,5 +81,5 @@ class LibvirtNetworksInfo(Query):
 
 def _options(name: str, state: State) -> State:
     """A network as an item of libvirt_networks that asks for what is already so."""
-    shown = {field: state[field] for field in ("state", "autostart")}
+    shown = {field: state[field] for field in ("state", *(("autostart",) if "persistent" in state else ()))}
     return {"name": name, **shown, **(state.get("persistent") or state["live"])}

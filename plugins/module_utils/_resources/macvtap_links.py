@@ -16,7 +16,7 @@ from .._core.field import Field
 from .._core.resource import Resource
 from .._core.state import Step
 from .._drivers import libvirt_records
-from .._drivers.messages import MACVLAN_KINDS
+from .._drivers.messages import MACVLAN_KINDS, OVS_MASTER
 from .._drivers.netlink import connection
 from .._drivers.sysfs import Sysfs
 from . import layer3
@@ -222,7 +222,7 @@ class MacvtapLinks(Resource):
             yield f"{lower} itself has the MAC address {mac}"
         if lower == "lo":
             yield "lo carries no Ethernet frames; choose another lower interface"
-        if master == "ovs-system":
+        if master == OVS_MASTER:
             yield f"{lower} is a port of Open vSwitch, where the kernel allows no such link; choose another one"
         elif master and master not in self._pending:
             yield f"{lower} is a port of {master}, where the kernel allows no such link; put it on {master}"

@@ -49,6 +49,12 @@ def place(state: State) -> str:
     return HOST_BRIDGE if on_bridge else UPLINK
 
 
+def is_on_ovs(state: State) -> bool:
+    """Whether the guests of a network sit on a bridge of Open vSwitch, which has its ports in a database of its own."""
+    kind: str | None = state.get("virtualport", {}).get("type")
+    return kind == "openvswitch"
+
+
 def decode(document: str) -> State:
     """What a network document says, in normal form."""
     network = _normal(xml.parse(document))
@@ -106,8 +112,9 @@ def network_state(network: State) -> State:
     state = {"state": "active" if network["live"] else "inactive", "autostart": network["autostart"]}
     for which in ("persistent", "live"):
         if network[which]:
-            state[which] = decode(network[which])
-    if network["live"]:
+            same = which == "live" and network["live"] == network["persistent"]
+            state[which] = state["persistent"] if same else decode(network[which])
+    if network["live"] and "<pf " in network["live"]:
         found = xml.parse(network["live"]).find("forward[pf]")
         if found is not None:
             state["pool"] = [_member(member) for member in found if member.tag in ("interface", "address")]
@@ -125,8 +132,7 @@ def aim(current: State | None, desired: State) -> State:
         base["forward"] = {**{key: value for key, value in base["forward"].items() if key in pool}, "mode": mode}
     goal = _merge(base, desired)
     if current and place(goal) != place(current):
-        on_ovs = current.get("virtualport", {}).get("type") == "openvswitch"
-        lost = {*MISPLACED[place(goal)], "bridge", *(("virtualport",) if on_ovs else ())}
+        lost = {*MISPLACED[place(goal)], "bridge", *(("virtualport",) if is_on_ovs(current) else ())}
         goal = _merge({name: value for name, value in base.items() if name not in lost}, desired)
     return _with_identity(goal, current)
 

@@ -63,6 +63,8 @@ def how(path: str) -> str:
 
 def updates(have: State, want: State) -> list[Update] | None:
     """The calls that turn one running network into another, deletions first; None where only a restart does."""
+    if have == want:
+        return []
     if _fixed(have) != _fixed(want):
         return None
     calls = [call for section in SECTIONS for call in _of_section(section, have, want)]

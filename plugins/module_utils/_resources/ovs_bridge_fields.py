@@ -59,8 +59,7 @@ OWN_COLUMNS = (
 MAC, UP = Field("mac", canonical=canonical.mac), Field("up", type="bool")
 HWADDR = "hwaddr"  # the key of other_config that MAC is
 OVS_BRIDGE = (
-    Field("name", required=True, canonical=canonical.link_name),
-    Field("state", choices=("present", "absent"), default="present"),
+    *_NAMED,
     Field("only_own", type="bool"),
     Field("uplink", canonical=canonical.link_name),
     *OWN_COLUMNS,

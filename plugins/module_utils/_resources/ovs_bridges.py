@@ -119,8 +119,7 @@ class OvsBridges(Resource):
         return state if uplink is None or self._told(uplink) else {**state, "uplink": uplink}
 
     def _told(self, link: str) -> list[str]:
-        entries = layer3.on_link(self._layer3, link)
-        return sorted(layer3.told(entry) for entry in entries if layer3.is_own(entry))
+        return layer3.told_on(self._layer3, link)
 
     # deciding
 

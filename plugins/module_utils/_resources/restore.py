@@ -111,12 +111,13 @@ def restore(ledger: Ledger, wanted: str, why: str) -> bool:
         if begun is None:
             return False
         began = time.monotonic()
-        with ledger.without_tasks():
+        with ledger.without_tasks() as hung:
             report = _put_back(
                 ledger.snapshot(),
                 lambda told: ledger.advance(wanted, transaction.RESTORING, transaction.RESTORING, waiting=told),
             )
-        report.update({"why": begun.get("why", why), "seconds": round(time.monotonic() - began, 3)})
+        because = ", while a task hung, which was ended" if hung else ""
+        report.update({"why": f"{begun.get('why', why)}{because}", "seconds": round(time.monotonic() - began, 3)})
         for tidy in (StateFile().discard, ledger.drop_journal, watchdog.drop_for_boot):
             try:
                 tidy()

@@ -16,7 +16,7 @@ from pathlib import Path
 from .._core.errors import HostNetError
 from .._core.state import Step
 from .._drivers import libvirt_records
-from .._drivers.messages import LinkError
+from .._drivers.messages import OVS_MASTER, LinkError
 from .._drivers.program import write_whole
 from .._drivers.sysfs import Sysfs
 from . import layer3, ovs_snapshot
@@ -48,7 +48,6 @@ _DATA = {
 _FIXED = {"vlan": ("id", "protocol")}  # what is only taken when it is made; a change has no effect, and no error
 # linux/if_vlan.h: reorder_hdr, gvrp, loose_binding and mvrp; bridge_binding, which kernels before 5.2 refuse
 _VLAN_FLAGS, _BRIDGE_BINDING = 0x0F, 0x10
-_OVS_MASTER = "ovs-system"  # of all ports of the kernel's datapath
 _FORWARDING = ("ipv4", "ipv6")
 
 
@@ -82,7 +81,7 @@ def _named(root: str) -> list[str]:
 
 def _link(link: State) -> State:
     kept = {word: value for word, value in link.items() if word not in ("group", "altnames")}
-    if link["master"] == _OVS_MASTER:  # for the database of Open vSwitch to tell, and to take
+    if link["master"] == OVS_MASTER:  # for the database of Open vSwitch to tell, and to take
         kept["master"] = None
     if "data" in link:
         kept["data"] = {word: value for word, value in link["data"].items() if word in _DATA[link["kind"]]}

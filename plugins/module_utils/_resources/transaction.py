@@ -239,7 +239,7 @@ class Transaction(Procedure):
             raise HostNetError(f"Transaction {state['id']} was confirmed, so there is nothing to restore")
         before = state["phase"]
         if before != transaction.RESTORED:
-            state = self._put_back(state["id"], "that was asked for")
+            state = self._put_back(state["id"], transaction.ASKED)
         report = state.get("report")
         if not report:
             raise HostNetError(_restored(state))
