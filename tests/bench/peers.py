@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The variants: our modules, the leading peer's as documented, and the raw process; each does the same phases."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import typing as t
+import zipfile
+
+from . import cases
+from .bench import PEERS
+
+if t.TYPE_CHECKING:
+    from .accounting import Done
+    from .bench import Bench, Tasks
+
+BUNDLE = "ansible==12.3.0"  # the community package that holds the peer's collection
+FIRST, AGAIN, ENTRY, MEND, REMOVE = "first run", "re-check", "one entry changed", "four drifts mended", "removal"
+PHASES = (FIRST, AGAIN, ENTRY, MEND, REMOVE)
+
+
+def fetch() -> None:
+    """The peer's collection, from the community package."""
+    if not (PEERS / "ansible_collections/community/libvirt").exists():
+        PEERS.mkdir(parents=True, exist_ok=True)
+        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", PEERS, BUNDLE], check=True)
+        with zipfile.ZipFile(next(PEERS.glob("ansible-*.whl"))) as wheel:
+            wanted = [name for name in wheel.namelist() if name.startswith("ansible_collections/community/libvirt/")]
+            wheel.extractall(PEERS, wanted)
+
+
+def begin(bench: Bench) -> None:
+    """One lab host that has what networks and links sit on, and in memory what all variants read."""
+    bench.up(1)
+    bench.on("kvm1", "ip", "link", "add", cases.HOST_BRIDGE, "type", "bridge")
+    bench.play([])
+
+
+class Wanted(t.NamedTuple):
+    """What a phase is to leave behind."""
+
+    networks: list[cases.Network]
+    links: list[str]
+
+
+class Variant:
+    """A way to do the phases."""
+
+    name: str
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+
+    def run(self, phase: str, wanted: Wanted) -> Done:
+        raise NotImplementedError
+
+
+class Ours(Variant):
+    """As the role does it: all is compared in one task, and one for networks and one for links follow where those differ."""
+
+    name = "ours"
+
+    def run(self, phase: str, wanted: Wanted) -> Done:
+        if phase == REMOVE:
+            networks: list[dict] = [{"name": network.name, "state": "absent"} for network in wanted.networks]
+            links: list[dict] = [{"name": name, "state": "absent"} for name in wanted.links]
+        else:
+            networks = [cases.options(network) for network in wanted.networks]
+            links = [{"name": name, "lower": cases.LINK_LOWER, "mode": "bridge"} for name in wanted.links]
+        options = {"libvirt_networks": {"networks": networks}, "macvtap_links": {"links": links}}
+        wished = {module: given for module, given in options.items() if all(given.values())}
+        planned = {module: {"module": module, "options": given} for module, given in wished.items()}
+        compare: Tasks = [{"kvm.hostnet.changes_info": {"tasks": planned}, "register": "planned"}]
+        change = [
+            {f"kvm.hostnet.{module}": given, "when": f"'{module}' in planned.differs"}
+            for module, given in wished.items()
+        ]
+        done = self.bench.play(compare + change)
+        if phase == AGAIN and " changed=0 " not in done.output:
+            raise SystemExit(f"bench: a re-check has changed something:\n{done.output[-8000:]}")
+        return done
+
+
+class Peer(Variant):
+    """community.libvirt.virt_net looped as it documents, and ansible.builtin.command for each link."""
+
+    name = "peer"
+    _module = "community.libvirt.virt_net"
+
+    def run(self, phase: str, wanted: Wanted) -> Done:
+        loop = [
+            {"name": each.name, "xml": cases.document(each), "entry": cases.entry(each), "served": each.served}
+            for each in wanted.networks
+        ]
+        if phase == REMOVE:
+            tasks = self._task(loop, state="absent") + self._links("del {{ item }}", wanted, gone=True)
+        elif phase == ENTRY:  # all that it can change in a network that exists
+            tasks = self._task([item for item in loop if item["served"]], command="modify", xml="{{ item.entry }}")
+        else:
+            tasks = self._task(loop, command="define", xml="{{ item.xml }}")
+            tasks += self._task(loop, state="active") + self._task(loop, autostart=True)
+            line = f"add {{{{ item }}}} link {cases.LINK_LOWER} up type macvtap mode bridge"
+            tasks += self._links(line, wanted, gone=False)
+        return self.bench.play(tasks)
+
+    def _task(self, loop: list[dict], **options: t.Any) -> Tasks:
+        return [{self._module: {"name": "{{ item.name }}", **options}, "loop": loop}]
+
+    @staticmethod
+    def _links(line: str, wanted: Wanted, *, gone: bool) -> Tasks:
+        guard = {"removes" if gone else "creates": "/sys/class/net/{{ item }}"}
+        return [{"ansible.builtin.command": {"cmd": f"ip link {line}", **guard}, "loop": wanted.links}]
+
+
+class Raw(Variant):
+    """One process over libvirt-python and `ip -batch`, without Ansible."""
+
+    name = "raw"
+
+    def run(self, phase: str, wanted: Wanted) -> Done:
+        return self.bench.raw("raw.py", "remove" if phase == REMOVE else "apply", told(wanted))
+
+
+def told(wanted: Wanted) -> dict[str, t.Any]:
+    """What the raw process is told."""
+    networks = [
+        {
+            "name": each.name,
+            "document": cases.document(each),
+            "entry": each.entry if each.served else None,
+            "change": cases.entry(each),
+            "active": each.active,
+        }
+        for each in wanted.networks
+    ]
+    return {"networks": networks, "links": wanted.links, "lower": cases.LINK_LOWER, "group": cases.GROUP}
