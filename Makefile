@@ -7,7 +7,7 @@ COLLECTIONS := $(CURDIR)/.cache
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test gates bench lint unit guests kernel debian13 sriov fleet systemd faults molecule sanity lab lab-sriov lab-systemd lab-down lab-hairpin packages clean
+.PHONY: help demo test gates bench lint unit guests kernel debian13 sriov fleet scale systemd faults soak molecule sanity lab lab-sriov lab-systemd lab-down lab-hairpin packages clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,14 +21,17 @@ test: packages .venv/tests ## what a change is held to; ends with how many passe
 gates: packages .venv/tests ## everything, also what takes too long for each change
 	@$(SUDO) env "PATH=$$PATH" tests/run.py --all
 
-lint unit guests kernel debian13 sriov fleet systemd molecule sanity: packages .venv/tests ## one part of the tests
+lint unit guests kernel debian13 sriov fleet scale systemd molecule sanity: packages .venv/tests ## one part of the tests
 	@$(SUDO) env "PATH=$$PATH" tests/run.py $@
 
 faults: packages .venv/tests ## hurt hosts in the middle of a change; ends with how many were lost, and seconds to restore
 	@$(SUDO) env "PATH=$$PATH" tests/run.py faults nightly
 
-bench: packages .venv/ansible ## compare with peers, side by side, as ratios; BENCH="10 100" networks and links
-	@$(SUDO) env "PATH=$$PATH" tests/bench.py $(BENCH)
+soak: packages .venv/tests ## 200 cycles of random edits on three hosts, or SOAK_CYCLES; ends with what they have left behind
+	@$(SUDO) env "PATH=$$PATH" tests/run.py soak
+
+bench: packages .venv/bench ## measure, beside a peer and the raw process; BENCH="headline growth domains site fleet guards quick"
+	@$(SUDO) env "PATH=$$PATH" python -m tests.bench $(BENCH)
 
 lab: packages ## start LAB_HOSTS lab hosts (3) and write .lab/inventory.yml
 	@$(SUDO) tests/lab/lab.py up $(LAB_HOSTS)
@@ -58,6 +61,10 @@ packages:
 
 .venv/tests: .venv/ansible tests/requirements.txt
 	.venv/bin/pip install --quiet -r tests/requirements.txt
+	@touch $@
+
+.venv/bench: .venv/ansible tests/bench/requirements.txt
+	.venv/bin/pip install --quiet -r tests/bench/requirements.txt
 	@touch $@
 
 $(COLLECTIONS)/ansible_collections/kvm/hostnet:

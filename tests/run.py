@@ -24,8 +24,8 @@ OUTPUT = ROOT / "tests/output"
 PLUGINS = "plugins/module_utils plugins/modules plugins/plugin_utils plugins/filter plugins/doc_fragments"
 LAB = "tests/lab/lab.py"
 GUEST = f"tests/lab/guest.sh {ROOT / '.cache/guest'}"
-OVS = f"tests/lab/ovs.sh {ROOT / '.cache/ovs'}"
-LLDPAD = f"tests/lab/lldpad.sh {ROOT / '.cache/lldpad'}"
+OVS = f"tests/lab/fetch.sh openvswitch-switch ovs-vswitchd {ROOT / '.cache/ovs-vswitchd'}"
+LLDPAD = f"tests/lab/fetch.sh lldpad lldpad {ROOT / '.cache/lldpad'}"
 DEBIAN13 = f"tests/lab/debian13.sh {ROOT / '.cache/debian13'}"
 SRIOV = (DEBIAN13, f"tests/lab/sriov.sh {ROOT / '.cache/sriov'} {ROOT / '.cache/debian13'}")
 
@@ -47,7 +47,8 @@ LIBVIRT = " ".join(
 )
 # what distributions ship besides the pyroute2 of the two lab hosts: EPEL 9, Ubuntu 26.04, Fedora 45 and Alpine 3.23
 PYROUTE2 = ("0.5.14", "0.8.1", "0.9.7")
-NIGHTLY = ("nightly", "debian13-links", "pyroute2-0.8.1", "pyroute2-0.9.7")  # what takes long, and seldom breaks alone
+# what takes long, and seldom breaks alone
+NIGHTLY = ("nightly", "scale-nightly", "soak", "debian13-links", "pyroute2-0.8.1", "pyroute2-0.9.7")
 LINKS = " ".join(f"tests/kernel/test_{name}.py" for name in ("links", "bridges", "uplink_move", "snapshot"))
 
 
@@ -72,7 +73,19 @@ SUITES = {
         lab="0 --sriov",
         fetched=SRIOV,
     ),
-    "fleet": Suite(("pytest tests/fleet -m 'not nightly' --junitxml tests/output/fleet.xml",), lab="4", fetched=(OVS,)),
+    "fleet": Suite(
+        # of the soak only that it sees leaks
+        ("pytest tests/fleet tests/soak/test_leaks_are_seen.py -m 'not nightly' --junitxml tests/output/fleet.xml",),
+        lab="4",
+        fetched=(OVS,),
+    ),
+    "soak": Suite(
+        ("SOAK_CYCLES=${SOAK_CYCLES:-200} pytest -s tests/soak/test_soak.py --junitxml tests/output/soak.xml",),
+        lab="3",
+        fetched=(OVS,),
+    ),
+    "scale": Suite(("pytest tests/scale -m 'not nightly' --junitxml tests/output/scale.xml",), lab="20"),
+    "scale-nightly": Suite(("pytest tests/scale -m nightly --junitxml tests/output/scale-nightly.xml",), lab="20"),
     "faults": Suite(
         ("pytest tests/faults -m 'not nightly' --junitxml tests/output/faults.xml",),
         lab="3 --systemd",
