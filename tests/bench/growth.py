@@ -7,11 +7,12 @@ import typing as t
 
 from . import cases, figures
 from .headline import beyond
-from .peers import AGAIN, FIRST, REMOVE, Ours, Raw, Wanted, begin, told
+from .peers import AGAIN, FIRST, REMOVE, Modules, Ours, Raw, Wanted, begin, told
 
 if t.TYPE_CHECKING:
     from .bench import Bench
     from .figures import Row
+    from .peers import Variant
 
 PART, LIGHT, LINKS = "growth", "light", "links"
 ONE_BY_ONE = "one by one"
@@ -21,13 +22,14 @@ def measure(bench: Bench) -> None:
     sizes, rounds = ((10, 30), 1) if bench.quick else ((10, 100, 1000), 3)
     begin(bench)
     for number in range(rounds):
+        turn = -1 if number % 2 else 1
         for size in sizes:
             bench.record_starts(PART, size)
             both = Wanted(cases.networks(size, start=cases.LIGHT), cases.link_names(size))
-            _walk(bench, PART, both, (FIRST, AGAIN, REMOVE), number)
+            _walk(bench, PART, (Ours(bench), Raw(bench))[::turn], both, (FIRST, AGAIN, REMOVE))
         for part, wanted in _alone(sizes).items():
             bench.record_starts(part, max(map(len, wanted)))
-            _walk(bench, part, wanted, (FIRST, REMOVE), number)
+            _walk(bench, part, (Modules(bench), Raw(bench))[::turn], wanted, (FIRST, REMOVE))
     _one_by_one(bench, _alone(sizes)[LINKS])
 
 
@@ -36,8 +38,8 @@ def _alone(sizes: t.Sequence[int]) -> dict[str, Wanted]:
     return {LIGHT: Wanted(light, []), LINKS: Wanted([], cases.link_names(sizes[-1]))}
 
 
-def _walk(bench: Bench, part: str, wanted: Wanted, phases: t.Sequence[str], number: int) -> None:
-    for variant in (Ours(bench), Raw(bench))[:: -1 if number % 2 else 1]:
+def _walk(bench: Bench, part: str, variants: t.Sequence[Variant], wanted: Wanted, phases: t.Sequence[str]) -> None:
+    for variant in variants:
         for phase in phases:
             bench.record(part, variant.name, phase, max(map(len, wanted)), variant.run(phase, wanted))
 
@@ -94,10 +96,10 @@ def _rest(rows: list[Row]) -> list[str]:
         ("links", links, FIRST),
         ("links", links, REMOVE),
     ):
-        over = [beyond(mine, name, phase, "wall") for name in ("ours", "raw")]
+        over = [beyond(mine, name, phase, "wall") for name in ("modules", "raw")]
         single = figures.values(figures.select(mine, variant=ONE_BY_ONE, phase=phase), "wall")
         lines.append([f"{mine[0]['size']} {what}, {phase}", *map(figures.number, over), figures.spread(single)])
-    return figures.table(["what", "ours beyond, s", "raw beyond, s", "`ip -batch` one by one, s"], lines)
+    return figures.table(["what", "modules beyond, s", "raw beyond, s", "`ip -batch` one by one, s"], lines)
 
 
 def _targets(rows: list[Row], mine: list[Row], sizes: list[int]) -> list[str]:
@@ -106,6 +108,6 @@ def _targets(rows: list[Row], mine: list[Row], sizes: list[int]) -> list[str]:
     small, large = (beyond(figures.select(mine, size=size), "ours", AGAIN, "wall") for size in (least, sizes[-1]))
     return [
         f"- re-check of {sizes[-1]} + {sizes[-1]} within twice that of {least} + {least}: {figures.verdict(large, 2 * (small or 0))}.",
-        f"- {light[0]['size']} macvtap and bridge networks from nothing: {figures.verdict(beyond(light, 'ours', FIRST, 'wall'), 1.0)}.",
-        f"- {links[0]['size']} links removed: {figures.verdict(beyond(links, 'ours', REMOVE, 'wall'), 1.0)}.",
+        f"- {light[0]['size']} macvtap and bridge networks from nothing: {figures.verdict(beyond(light, 'modules', FIRST, 'wall'), 1.0)}.",
+        f"- {links[0]['size']} links removed: {figures.verdict(beyond(links, 'modules', REMOVE, 'wall'), 1.0)}.",
     ]

@@ -69,17 +69,27 @@ class Ours(Variant):
             networks = [cases.options(network) for network in wanted.networks]
             links = [{"name": name, "lower": cases.LINK_LOWER, "mode": "bridge"} for name in wanted.links]
         options = {"libvirt_networks": {"networks": networks}, "macvtap_links": {"links": links}}
-        wished = {module: given for module, given in options.items() if all(given.values())}
-        planned = {module: {"module": module, "options": given} for module, given in wished.items()}
-        compare: Tasks = [{"kvm.hostnet.changes_info": {"tasks": planned}, "register": "planned"}]
-        change = [
-            {f"kvm.hostnet.{module}": given, "when": f"'{module}' in planned.differs"}
-            for module, given in wished.items()
-        ]
-        done = self.bench.play(compare + change)
+        done = self.bench.play(self._tasks({module: given for module, given in options.items() if all(given.values())}))
         if phase == AGAIN and " changed=0 " not in done.output:
             raise SystemExit(f"bench: a re-check has changed something:\n{done.output[-8000:]}")
         return done
+
+    def _tasks(self, wished: dict[str, t.Any]) -> Tasks:
+        planned = {module: {"module": module, "options": given} for module, given in wished.items()}
+        compare: Tasks = [{"kvm.hostnet.changes_info": {"tasks": planned}, "register": "planned"}]
+        return compare + [
+            {f"kvm.hostnet.{module}": given, "when": f"'{module}' in planned.differs"}
+            for module, given in wished.items()
+        ]
+
+
+class Modules(Ours):
+    """A task for each kind, as a play of the user's own would have them, and as the peer's has."""
+
+    name = "modules"
+
+    def _tasks(self, wished: dict[str, t.Any]) -> Tasks:
+        return [{f"kvm.hostnet.{module}": given} for module, given in wished.items()]
 
 
 class Peer(Variant):

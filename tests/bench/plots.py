@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
 
     from .figures import Row
 
-COLOURS = {"ours": "#2f8fdd", "raw": "#8a8f98", "peer": "#dd6b3a"}
+COLOURS = {"ours": "#2f8fdd", "modules": "#35a57c", "raw": "#8a8f98", "peer": "#dd6b3a"}
 RUNS = {FIRST: "#2f8fdd", AGAIN: "#35a57c"}
 INK = "#80858d"  # between black and white
 ABOVE: dict[str, t.Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0)}  # of what is drawn
@@ -61,12 +61,13 @@ def draw(rows: list[Row], directory: Path) -> None:
 
 
 def _headline(rows: list[Row], axes: Axes) -> None:
-    width = 0.27
+    width = 0.84 / len(headline.VARIANTS)
+    middle = (len(headline.VARIANTS) - 1) / 2
     for place, name in enumerate(headline.VARIANTS):
         heights = [_height(headline.beyond(rows, name, phase, "wall")) for phase in PHASES]
-        offsets = [index + (place - 1) * width for index in range(len(PHASES))]
+        offsets = [index + (place - middle) * width for index in range(len(PHASES))]
         bars = axes.bar(offsets, heights, width * 0.92, color=COLOURS[name], label=name)
-        axes.bar_label(bars, [_short(height) for height in heights], padding=2, fontsize=9)
+        axes.bar_label(bars, [_short(height) for height in heights], padding=2, fontsize=8)
     axes.set_xticks(range(len(PHASES)), PHASES)
     axes.set_yscale("log")
     axes.set_ylabel("seconds beyond the start")
@@ -74,7 +75,7 @@ def _headline(rows: list[Row], axes: Axes) -> None:
     axes.grid(visible=False, axis="x")
     axes.margins(y=0.12)
     axes.set_title(f"{rows[0]['size']} networks + {rows[0]['size']} macvtap links (log scale)", loc="left")
-    axes.legend(ncols=3, **ABOVE)
+    axes.legend(ncols=len(headline.VARIANTS), **ABOVE)
 
 
 def _growth(rows: list[Row], axes: Axes) -> None:
