@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from ansible_collections.kvm.hostnet.plugins.module_utils._core.errors import HostNetError
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources import changes
 from ansible_collections.kvm.hostnet.plugins.plugin_utils.tasks import tasks
 
@@ -56,8 +57,31 @@ def test_each_task_is_one_of_the_modules():
     found = tasks(networks, {**SETTINGS, "guests": [{"name": "web1", "networks": ["lan"]}]}, True)
     runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())
     assert (
-        {task["module"] for task in found.values()} == set(changes._KINDS) <= set(runtime["action_groups"]["hostnet"])
+        {task["module"] for task in found.values()} == set(changes.MODULES) <= set(runtime["action_groups"]["hostnet"])
     )
+
+
+@pytest.mark.parametrize(
+    ("task", "told"),
+    [
+        (5, "tasks.x is 5; write a mapping of its options"),
+        ({"module": "bridge"}, "tasks.x.module is 'bridge'; write one of bridges, domain_interfaces"),
+        ({"module": "bridges"}, "tasks.x.options: bridges is missing"),
+        ({"module": "bridges", "options": 5}, "tasks.x.options is 5; write a mapping"),
+        ({"module": "bridges", "options": [{}]}, "tasks.x.options is [{}]; write a mapping"),
+        ({"module": "bridges", "options": {"bridges": 5}}, "tasks.x.options.bridges is 5; write a list"),
+        ({"module": "bridges", "options": {"bridges": [5]}}, "tasks.x.options.bridges[0] is 5; write a mapping"),
+        ({"module": "bridges", "options": {"bridges": [{}]}}, "tasks.x.options.bridges[0]: name is missing"),
+        ({"module": "bridges", "options": {"bridge": []}}, "has no option bridge; did you mean bridges?"),
+        ({"module": "persistence", "options": {"bridges": 5}}, "tasks.x.options.bridges is 5; write a list"),
+        ({"module": "libvirt_networks", "options": None}, "tasks.x.options: networks is missing"),
+    ],
+)
+def test_a_task_that_makes_no_sense(task, told):
+    """Ansible looks no further than into the mapping of tasks."""
+    with pytest.raises(HostNetError) as caught, changes.Changes.open({"tasks": {"x": task}}, writable=False) as asked:
+        asked.answer()
+    assert told in str(caught.value)
 
 
 def test_what_a_network_manager_does_by_itself_is_left_to_it():

@@ -14,7 +14,7 @@ import typing as t
 from contextlib import nullcontext
 
 from .errors import HostNetError, MissingLibrary, NotConverged
-from .field import argument_spec, clean, typed
+from .field import argument_spec, clean
 from .resource import Procedure, Resource
 from .transaction import part
 
@@ -119,11 +119,9 @@ def _result(kind: type[Kind], params: State, *, check: bool) -> State:
         return {"changed": False, **opened.answer()}
 
 
-def predicted(kind: type[Resource], given: t.Any) -> State:
-    """What a task would change, of options that Ansible has not checked."""
-    fields = (kind.items, *kind.options)
-    defaults = {field.name: field.default for field in fields}
-    return _result(kind, {**defaults, **typed(fields, given, kind.__name__)}, check=True)
+def predicted(kind: type[Resource], params: State) -> State:
+    """What a task would change."""
+    return _result(kind, params, check=True)
 
 
 def _respawn(kind: type[Kind], missing: MissingLibrary) -> None:

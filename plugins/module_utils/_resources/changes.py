@@ -10,72 +10,29 @@ import typing as t
 from contextlib import contextmanager
 
 from .._core.errors import HostNetError, MissingLibrary
-from .._core.field import Field, checked
+from .._core.field import Field, checked, typed
 from .._core.resource import Query
 from .._core.runner import predicted
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from .._core.field import State
     from .._core.resource import Resource
 
 
-def _bridges() -> type[Resource]:
-    from .bridges import Bridges
-
-    return Bridges
-
-
-def _domain_interfaces() -> type[Resource]:
-    from .domain_interfaces import DomainInterfaces
-
-    return DomainInterfaces
-
-
-def _libvirt_networks() -> type[Resource]:
-    from .libvirt_networks import LibvirtNetworks
-
-    return LibvirtNetworks
-
-
-def _macvtap_links() -> type[Resource]:
-    from .macvtap_links import MacvtapLinks
-
-    return MacvtapLinks
-
-
-def _ovs_bridges() -> type[Resource]:
-    from .ovs_bridges import OvsBridges
-
-    return OvsBridges
-
-
-def _persistence() -> type[Resource]:
-    from .persistence import Persistence
-
-    return Persistence
-
-
-def _sriov_functions() -> type[Resource]:
-    from .sriov_functions import SriovFunctions
-
-    return SriovFunctions
-
-
-# Import statements, and not names of modules, since by those Ansible finds what to send to the node.
-_KINDS: dict[str, Callable[[], type[Resource]]] = {
-    "bridges": _bridges,
-    "domain_interfaces": _domain_interfaces,
-    "libvirt_networks": _libvirt_networks,
-    "macvtap_links": _macvtap_links,
-    "ovs_bridges": _ovs_bridges,
-    "persistence": _persistence,
-    "sriov_functions": _sriov_functions,
-}
+MODULES = (
+    "bridges",
+    "domain_interfaces",
+    "libvirt_networks",
+    "macvtap_links",
+    "ovs_bridges",
+    "persistence",
+    "sriov_functions",
+)
 
 _TASK = (
-    Field("module", required=True, choices=tuple(_KINDS)),
+    Field("module", required=True, choices=MODULES),
     Field("options", type="raw", default={}),
 )
 
@@ -99,7 +56,7 @@ class Changes(Query):
         problems: list[str] = []
         for name, task in self._tasks.items():
             try:
-                told[name] = predicted(_KINDS[task["module"]](), _options(task, told))
+                told[name] = predicted(*_planned(task, f"tasks.{name}.options", told))
             except MissingLibrary:  # the runner looks for a Python that has it
                 raise
             except HostNetError as error:
@@ -113,12 +70,50 @@ class Changes(Query):
         return {"tasks": told, "differs": differs, "warnings": list(dict.fromkeys(warnings))}
 
 
-def _options(task: State, told: State) -> t.Any:
-    """The options of a task, but for what one before it sees to."""
-    if task["module"] != "bridges":
-        return task["options"]
-    steps = [step for result in told.values() for step in result["steps"]]
-    return {**task["options"], "bridges": unless_adopted(task["options"].get("bridges", []), steps)}
+def _planned(task: State, where: str, told: State) -> tuple[type[Resource], State]:
+    """The kind of a task and its parameters, but for what one before it sees to."""
+    kind = _kind(task["module"])
+    fields = (kind.items, *kind.options)
+    params = {field.name: field.default for field in fields}
+    params.update(typed(fields, task["options"], where))
+    if task["module"] == "bridges":
+        steps = [step for result in told.values() for step in result["steps"]]
+        params["bridges"] = unless_adopted(params["bridges"], steps)
+    return kind, params
+
+
+def _kind(module: str) -> type[Resource]:
+    """Only this one is imported; by statements, since Ansible finds by those what to send to the node."""
+    kind: type[Resource]
+    if module == "bridges":
+        from .bridges import Bridges
+
+        kind = Bridges
+    elif module == "domain_interfaces":
+        from .domain_interfaces import DomainInterfaces
+
+        kind = DomainInterfaces
+    elif module == "libvirt_networks":
+        from .libvirt_networks import LibvirtNetworks
+
+        kind = LibvirtNetworks
+    elif module == "macvtap_links":
+        from .macvtap_links import MacvtapLinks
+
+        kind = MacvtapLinks
+    elif module == "ovs_bridges":
+        from .ovs_bridges import OvsBridges
+
+        kind = OvsBridges
+    elif module == "persistence":
+        from .persistence import Persistence
+
+        kind = Persistence
+    else:
+        from .sriov_functions import SriovFunctions
+
+        kind = SriovFunctions
+    return kind
 
 
 def unless_adopted(bridges: list[State], steps: Iterable[str]) -> list[State]:
