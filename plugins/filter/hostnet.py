@@ -15,17 +15,12 @@ _PROMISED = {modes.REFLECTED: "relay"}
 _MEASURED = {True: "yes", False: "no", None: "?"}
 
 
-def libvirt_networks(networks: list[dict[str, t.Any]], mode: str = "") -> list[dict[str, t.Any]]:
-    return [inventory.as_libvirt(network, mode) for network in networks]
-
-
 def absent(networks: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     return [{"name": network["name"], "state": "absent"} for network in networks]
 
 
 def measurable(networks: list[dict[str, t.Any]], mode: str = "") -> list[dict[str, t.Any]]:
-    active = (network for network in networks if (network.get("state") or "active") == "active")
-    return [{"name": network["name"], "mode": network.get("mode") or mode} for network in active]
+    return [{"name": network["name"], "mode": network.get("mode") or mode} for network in inventory.active(networks)]
 
 
 def reachability_table(results: dict[str, dict[str, t.Any]]) -> list[str]:
@@ -63,7 +58,6 @@ class FilterModule:
             "in_modes": choice.in_modes,
             "inventory_problems": inventory.problems,
             "is_asked": choice.is_asked,
-            "libvirt_networks": libvirt_networks,
             "lost_tasks": outcomes.lost_tasks,
             "measurable": measurable,
             "ovs_bridges": uplinks.ovs_bridges,

@@ -109,7 +109,12 @@ _MEANING = {
 }
 
 
-def as_libvirt(given: Network, default_mode: str = "") -> Network:
+def active(networks: list[Network]) -> list[Network]:
+    """Those that are to run."""
+    return [network for network in networks if (network.get("state") or "active") == "active"]
+
+
+def as_libvirt(given: Network) -> Network:
     """A network of the inventory as an item of the module libvirt_networks.
 
     The inventory says all that there is to such a network: what it leaves out is cleared.
@@ -117,7 +122,7 @@ def as_libvirt(given: Network, default_mode: str = "") -> Network:
     network = uplinks.said(given)
     if network.get("state") == "absent":
         return {"name": network["name"], "state": "absent"}
-    mode = modes.MODES[network.get("mode", default_mode)]
+    mode = modes.MODES[network["mode"]]
     for word in ("domain", "bridge"):
         if not isinstance(network.get(word, ""), str):
             raise ValueError(f"{word} is {network[word]}; write one word")

@@ -68,13 +68,12 @@ def _networks(networks: list[Network], settings: Network, bridges: list[str]) ->
 
 
 def _guests(networks: list[Network], settings: Network) -> Network:
-    active = [network["name"] for network in networks if (network.get("state") or "active") == "active"]
     return {
         "domains": guests.as_domains(settings["guests"]),
         "allow_replug": settings["guests_allow_replug"],
         "exclusive": settings["guests_exclusive"],
         "missing": settings["guests_missing"],
-        "pending_networks": active,
+        "pending_networks": _names(inventory.active(networks)),
     }
 
 
