@@ -68,6 +68,9 @@ links:
     speed:
       description: Its speed in Mb/s.
       type: int
+    carrier:
+      description: Whether there is something at its other end; null for a link that is down.
+      type: bool
     sriov:
       description: How many virtual functions it can have, and has; null if it cannot do SR-IOV.
       type: dict
@@ -93,6 +96,16 @@ links:
     lower:
       description: What it sits on.
       type: str
+    mode:
+      description: The mode of a macvtap or macvlan link.
+      type: str
+    vlan:
+      description: The VLAN of a link that is one.
+      type: int
+    flags:
+      description: Of a port of a Linux bridge, what M(kvm.hostnet.bridges) can set, as it is.
+      type: dict
+      sample: {hairpin: false, isolated: false, learning: true}
     altnames:
       description: Its alternative names, as far as the pyroute2 of the host knows of them.
       type: list
@@ -138,6 +151,11 @@ open_vswitch:
   description: Whether the database of Open vSwitch runs.
   returned: success
   type: bool
+ovs_bridges:
+  description: The names of the ports of each Open vSwitch bridge; null where its database does not answer.
+  returned: success
+  type: dict
+  sample: {ovs-up0: [ovs-up0, up0]}
 kernel:
   description: The release of the kernel, and which features it has; null where that cannot be told.
   returned: success

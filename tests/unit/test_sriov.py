@@ -435,15 +435,15 @@ FAST = {"name": "fast", "uplink": "p0", "vf_count": 4}
     ],
 )  # fmt: skip
 def test_where_devices_come_from(network, mode, forward):
-    assert inventory.as_libvirt(network, mode)["forward"] == forward
+    assert inventory.as_libvirt({**network, "mode": mode})["forward"] == forward
     assert inventory.problems([network], mode) == []
 
 
 def test_a_vlan_goes_to_libvirt():
-    assert inventory.as_libvirt({**FAST, "vlan": 7}, "sriov")["vlan"] == {"tags": [{"id": 7}]}
+    assert inventory.as_libvirt({**FAST, "vlan": 7, "mode": "sriov"})["vlan"] == {"tags": [{"id": 7}]}
     assert (
-        inventory.as_libvirt(FAST, "sriov")["vlan"]
-        == inventory.as_libvirt({**FAST, "vlan": 7}, "macvtap_vepa")["vlan"]
+        inventory.as_libvirt({**FAST, "mode": "sriov"})["vlan"]
+        == inventory.as_libvirt({**FAST, "vlan": 7, "mode": "macvtap_vepa"})["vlan"]
         == {}
     )
 

@@ -29,13 +29,13 @@ def nic(tmp_path):
     for name, target in {"driver": "drivers/igb", "subsystem": "bus/pci", "iommu_group": "iommu_groups/12"}.items():
         (device / name).symlink_to(f"/sys/{target}")
     link = tmp_path / "sys/class/net/eth1"
-    write(link, {"speed": "1000\n"})
+    write(link, {"speed": "1000\n", "carrier": "1\n"})
     (link / "device").symlink_to(device)
     return tmp_path
 
 
 EXPECTED = {
-    "driver": "igb", "pci": "0000:01:00.0", "iommu_group": "12", "vf_of": None, "wireless": False, "speed": 1000,
+    "driver": "igb", "pci": "0000:01:00.0", "iommu_group": "12", "vf_of": None, "wireless": False, "speed": 1000, "carrier": True,
     "sriov": {"total": 7, "functions": 2},
 }  # fmt: skip
 

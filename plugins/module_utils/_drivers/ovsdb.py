@@ -48,6 +48,15 @@ def ports(names: Iterable[str], path: str = SOCKET) -> dict[str, State]:
     return read_ports(wanted, bridges["rows"], found["rows"], interfaces["rows"])
 
 
+def bridges(path: str = SOCKET) -> dict[str, list[str]]:
+    """The names of the ports of each bridge."""
+    asked = [("Bridge", ["name", "ports"]), ("Port", ["_uuid", "name"])]
+    selects = ({"op": "select", "table": table, "where": [], "columns": columns} for table, columns in asked)
+    found, ports = (answer["rows"] for answer in transact(path, "read the bridges of Open vSwitch", *selects))
+    names = {read_value(port["_uuid"]): port["name"] for port in ports}
+    return {bridge["name"]: sorted(names[uuid] for uuid in read_set(bridge["ports"])) for bridge in found}
+
+
 def set_vlan(port: str, tag: int | None, trunks: Iterable[int], vlan_mode: str | None, path: str = SOCKET) -> State:
     """Write the VLANs of a port; return it as the database then has it."""
     wanted = {"tag": tag, "trunks": sorted(trunks), "vlan_mode": vlan_mode}

@@ -30,13 +30,14 @@ FEATURES = {
     "vhost_net": ("VHOST_NET", "vhost_net"),
     "vlan": ("VLAN_8021Q", "8021q"),
 }
-# of a device, in sysfs; the last two wait for locks that a driver may hold
+# of a link, in sysfs; the last three wait for locks that a driver may hold
 _DEVICE_FILES = (
     "device/sriov_totalvfs",
     "device/numa_node",
     "device/vendor",
     "device/device",
     "speed",
+    "carrier",
     "device/sriov_numvfs",
 )
 
@@ -87,7 +88,7 @@ class System:
         return (self._root / "run/openvswitch/db.sock").exists()
 
     def devices(self, links: list[str]) -> tuple[Facts, list[str]]:
-        """(driver, pci, iommu_group, vf_of, wireless, speed and sriov of each link, the files that do not answer)."""
+        """What the files of each link tell, as _device() names it; and those files that do not answer."""
         paths = [
             self._links / link / name
             for name in _DEVICE_FILES
@@ -114,6 +115,7 @@ class System:
             "vf_of": _target(base / "device/physfn"),
             "wireless": (base / "phy80211").exists(),
             "speed": speed if speed and speed > 0 else None,
+            "carrier": {None: None, 0: False, 1: True}.get(number("carrier")),  # None of one that is down
             "sriov": None if total is None else {"total": total, "functions": number("device/sriov_numvfs")},
         }
 

@@ -13,10 +13,11 @@ from .._core import modes
 from .._core.errors import HostNetError
 from .._core.field import Field
 from .._core.resource import Query
-from .._drivers import libvirt, libvirt_records, lldp, netlink
-from .._drivers.messages import OVS_MASTER
+from .._drivers import libvirt, libvirt_records, lldp, netlink, ovsdb
+from .._drivers.messages import MACVLAN_KINDS, OVS_MASTER
 from .._drivers.system import System
 from . import layer3
+from .bridge_fields import FLAGS
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ class HostInfo(Query):
             told[name] = {
                 **{word: link[word] for word in ("kind", "mac", "mtu", "up", "master", "altnames")},
                 **device,
-                "lower": link.get("lower"),
+                **_more(link),
                 "addresses": layer3.addresses_of(layer3.on_link(entries, name)),
                 "manager": managers.get(name),
                 "used_by": [*_kernel_users(name, links), *users.get(name, []), *users.get(device["pci"] or "", [])],
@@ -70,6 +71,7 @@ class HostInfo(Query):
             "unknown": stuck,
             "iommu": self._system.has_iommu(),
             "open_vswitch": self._system.open_vswitch(),
+            "ovs_bridges": self._ovs_bridges(),
             "kernel": self._system.kernel(),
             "libvirt": self._libvirt(),
         }
@@ -88,12 +90,29 @@ class HostInfo(Query):
             if link["kind"] == "bridge"
         }
 
+    def _ovs_bridges(self) -> State | None:
+        try:
+            return ovsdb.bridges() if self._system.open_vswitch() else {}
+        except HostNetError:  # it does not answer, or not whom is asking
+            return None
+
     def _libvirt(self) -> State:
         try:
             with libvirt.connection(self._params["uri"], writable=False) as daemon:
                 return {**daemon.versions(), "problem": None}
         except HostNetError as error:
             return {"libvirt": None, "hypervisor": None, "problem": str(error)}
+
+
+def _more(link: State) -> State:
+    """What only some kinds of links have."""
+    data, port = link.get("data", {}), link.get("port", {})
+    return {
+        "lower": link.get("lower"),
+        "mode": data.get("mode") if link["kind"] in MACVLAN_KINDS else None,
+        "vlan": data.get("id") if link["kind"] == "vlan" else None,
+        "flags": {flag.name: bool(port[flag.wire]) for flag in FLAGS if flag.wire in port},
+    }
 
 
 def _kernel_users(name: str, links: State) -> list[str]:
