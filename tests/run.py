@@ -133,6 +133,9 @@ SUITES = {
         )
     ),
     "demo": Suite(("tests/lab/demo.sh",)),
+    "browser": Suite(
+        ("tests/browser/install.sh", "pytest tests/browser --junitxml tests/output/browser.xml"),
+    ),
     "unit": Suite(("pytest tests/unit --junitxml tests/output/unit.xml",)),
 }
 

@@ -7,7 +7,19 @@ import typing as t
 
 from ..module_utils._core import modes
 from ..module_utils._resources import changes
-from ..plugin_utils import choice, functions, guests, inventory, outcomes, tasks, uplinks
+from ..plugin_utils import (
+    choice,
+    drawing,
+    functions,
+    guests,
+    inventory,
+    outcomes,
+    report_model,
+    report_page,
+    tasks,
+    topology,
+    uplinks,
+)
 
 HEAD = ("host", "network", "mode", *modes.DIRECTIONS.values())
 LEGEND = "promised/measured; relay: as far as the switch reflects; ?: not measured; !: the promise does not hold"
@@ -66,6 +78,11 @@ class FilterModule:
             "probed_uplinks": choice.probed,
             "reachability_table": reachability_table,
             "relayed_uplinks": uplinks.relayed,
+            "report_drawing": drawing.fleet,
+            "report_fleet": report_model.fleet,
+            "report_host": report_model.host,
+            "report_mermaid": topology.markdown,
+            "report_page": report_page.page,
             "restored": outcomes.restored,
             "sriov_functions": functions.functions,
             "tasks": tasks.tasks,

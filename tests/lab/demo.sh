@@ -17,16 +17,23 @@ play() { ansible-playbook "${inventory[@]}" "kvm.hostnet.$1" -e hostnet_serial=1
 expect() { # expect WHAT FILE PATTERN: the demo proves what it says
     grep -qE "$3" "$2" || { echo "demo: expected $1" >&2; exit 1; }
 }
+guests() { # guests on|off: they never boot, and so cannot let go of a NIC while they run
+    local guest
+    for guest in kvm1/web1 kvm1/web2 kvm2/db1 kvm3/ci1 kvm3/ci2; do
+        $lab exec "${guest%/*}" tests/lab/idle_guest.py "${guest#*/}" "$1"
+    done
+}
 log=$(mktemp)
 
 say "Three KVM hosts and the switch between them; only kvm1's port reflects frames"
 $lab up 3
 $lab hairpin kvm1 on
+guests on
 sed -n '/^all:/,$p' tests/lab/demo.yml
 
 say "site: each host in the mode that its inventory says, measured"
 play site | tee "$log"
-expect "a change on each host" "$log" 'kvm3 .*changed=1'
+expect "changes on each host" "$log" 'kvm3 .*changed=2'
 
 say "site again: nothing left to change"
 play site >"$log" || { cat "$log"; exit 1; }
@@ -50,7 +57,14 @@ fi
 grep -vE '^(PLAY|$)' "$log" | sed -n '/Show what/,$p'
 expect "the reason" "$log" 'does not reflect'
 
+say "report: the same to look at"
+play report -e hostnet_report_measure=true -e hostnet_report_directory="$PWD/tests/output/demo" >"$log" || { cat "$log"; exit 1; }
+expect "a page" "$log" 'tests/output/demo/report.html'
+expect "a broken network" tests/output/demo/report.svg 'node bad'
+echo "tests/output/demo/report.html"
+
 say "remove: back to where it was"
+guests off
 play remove >"$log" || { cat "$log"; exit 1; }
 tail -4 "$log"
 rm -f "$log"

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role has read on a host, in short, for tests of the report."""
+
+from __future__ import annotations
+
+ADDRESS = "52:54:00:00:00:"
+
+
+def link(kind=None, **parts):
+    """A link as host_info tells it."""
+    told = {
+        "kind": kind, "driver": None, "pci": None, "iommu_group": None, "vf_of": None, "wireless": False, "speed": None,
+        "carrier": True, "sriov": None, "mac": ADDRESS + "01", "mtu": 1500, "up": True, "master": None, "lower": None,
+        "mode": None, "vlan": None, "flags": {}, "altnames": [], "addresses": [], "manager": None, "used_by": [],
+        "lldp": [],
+    }  # fmt: skip
+    return {**told, **parts}
+
+
+def network(name, *, bridge="", **options):
+    """A network as libvirt_networks_info tells it; what `details` say is to be added to."""
+    return {
+        "name": name,
+        "state": "active",
+        "autostart": True,
+        **({"bridge": {"name": bridge}} if bridge else {}),
+        **options,
+    }
+
+
+def nic(**parts):
+    """An interface of a running guest."""
+    return {"mac": ADDRESS + "02", "ailing": None, "pending": [], **parts}
+
+
+def _interface(part):
+    place = {word: part[word] for word in ("kind", "on", "mode", "link", "network") if word in part}
+    live = {"type": "network", "source": {"network": part["network"]}} if "network" in part else {"type": part["kind"]}
+    return {
+        "mac": part["mac"], "live": live, "pending": part["pending"], "place": place, "ailing": part["ailing"], "addresses": [],
+    }  # fmt: skip
+
+
+def known(*, links=None, networks=(), guests=None, measured=(), ovs=None, steps=(), mistake=""):
+    """The variables of a host after the role has looked at it."""
+    details = {
+        each["name"]: {
+            "live": {word: each[word] for word in ("bridge",) if word in each},
+            "guests": [],
+            "pending": [],
+            "ailing": [],
+            **each.get("details", {}),
+        }
+        for each in networks
+    }
+    domains = {
+        name: {"running": True, "interfaces": [_interface(part) for part in nics]}
+        for name, nics in (guests or {}).items()
+    }
+    versions = {"libvirt": "9.0.0", "hypervisor": "7.2.13", "problem": None}
+    return {
+        "hostnet_host": {
+            "links": links or {},
+            "ovs_bridges": ovs or {},
+            "unknown": [],
+            "kernel": {"release": "6.12.0"},
+            "libvirt": versions,
+        },
+        "hostnet_found_networks": {
+            "networks": [{word: each[word] for word in each if word != "details"} for each in networks],
+            "details": details,
+        },
+        "hostnet_found_guests": {"domains": [], "details": domains},
+        "hostnet_planned": {"differs": [], "tasks": {"networks": {"steps": list(steps)}}},
+        **({"hostnet_reachability": {"networks": list(measured)}} if measured else {}),
+        **({"hostnet_mistake": mistake} if mistake else {}),
+    }
