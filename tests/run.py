@@ -40,11 +40,9 @@ class Suite(t.NamedTuple):
     fetched: tuple[str, ...] = ()  #: commands that fetch what the lab is made of
 
 
-# what of the kernel's tests depends on the version of libvirt
-LIBVIRT = " ".join(
-    f"tests/kernel/test_{name}.py"
-    for name in ("libvirt_networks", "network_live", "network_document", "domain_interfaces", "guest", "host")
-)
+# what of the kernel's tests depends on the version of libvirt, and what of it takes long
+LIBVIRT = " ".join(f"tests/kernel/test_{name}.py" for name in ("libvirt_networks", "network_live", "host"))
+GUESTS = " ".join(f"tests/kernel/test_{name}.py" for name in ("network_document", "domain_interfaces", "guest"))
 # what distributions ship besides the pyroute2 of the two lab hosts: EPEL 9, Ubuntu 26.04, Fedora 45 and Alpine 3.23
 PYROUTE2 = ("0.5.14", "0.8.1", "0.9.7")
 # what takes long, and seldom breaks alone
@@ -115,10 +113,10 @@ SUITES = {
         fetched=(DEBIAN13, GUEST),
     ),
     "debian13-links": Suite(
-        (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest {LINKS} --junitxml tests/output/debian13-links.xml",),
+        (f"{LAB} exec kvm1 /usr/bin/python3 -B -m pytest {LINKS} {GUESTS} --junitxml tests/output/debian13-links.xml",),
         lab="1",
         debian13=True,
-        fetched=(DEBIAN13,),
+        fetched=(DEBIAN13, GUEST),
     ),
     "guests": Suite(("pytest tests/guests --junitxml tests/output/guests.xml",), lab="1", fetched=(GUEST,)),
     **{f"pyroute2-{version}": with_pyroute2(version) for version in PYROUTE2},

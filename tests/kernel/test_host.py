@@ -24,7 +24,7 @@ def test_a_host_in_under_a_second(links, networks, topology):
     assert told["links"]["e0"]["used_by"] == ["macvtap m0", "libvirt network lan"]
     assert told["links"]["e0p"]["used_by"] == ["bridge br9"] and told["links"]["m0"]["lower"] == "e0"
     assert told["links"]["e0p"]["flags"]["hairpin"] and not told["links"]["e0p"]["flags"]["isolated"]
-    assert told["links"]["m0"]["mode"] == "bridge" and told["links"]["e0"]["flags"] == {}
+    assert told["links"]["m0"]["mode"] == "vepa" and told["links"]["e0"]["flags"] == {}
     assert told["links"]["e0"]["carrier"] is True and told["links"]["br9"]["carrier"] is None
     assert told["links"]["virbr7"]["addresses"] == ["192.168.177.1/24"]
     assert told["bridges"]["br9"]["ports"] == ["e0p"] and told["bridges"]["virbr7"]["libvirt_network"] == "nat"

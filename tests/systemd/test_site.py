@@ -120,6 +120,7 @@ def pair(tmp_path_factory):
     pair.reboot()
 
 
+@pytest.mark.nightly
 def test_each_mode_is_the_same_after_a_reboot_and_leaves_nothing(pair):
     installed = pair.states()
     for number in range(len(ROUNDS)):
