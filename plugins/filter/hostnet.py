@@ -19,6 +19,7 @@ from ..plugin_utils import (
     tasks,
     topology,
     uplinks,
+    verdicts,
 )
 
 HEAD = ("host", "network", "mode", *modes.DIRECTIONS.values())
@@ -70,6 +71,7 @@ class FilterModule:
             "in_modes": choice.in_modes,
             "inventory_problems": inventory.problems,
             "is_asked": choice.is_asked,
+            "junit": verdicts.junit,
             "lost_tasks": outcomes.lost_tasks,
             "measurable": measurable,
             "ovs_bridges": uplinks.ovs_bridges,
@@ -87,4 +89,5 @@ class FilterModule:
             "sriov_functions": functions.functions,
             "tasks": tasks.tasks,
             "unless_adopted": changes.unless_adopted,
+            "verdicts": verdicts.verdicts,
         }

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 UPLINK = [{"name": "lan", "uplink": "up0"}]
@@ -86,12 +88,15 @@ def test_the_reachability_table(hairpin, fleet):
     fleet.hairpin("kvm1", "off")
 
 
-def test_verify_names_what_no_longer_holds_and_why(fleet):
+def test_verify_names_what_no_longer_holds_and_why(fleet, tmp_path):
     fleet.hairpin("kvm1", "on")
     assert fleet.play("site", FLEET).code == 0
     assert fleet.play("verify", FLEET).code == 0
     fleet.hairpin("kvm1", "off")
-    broken = fleet.play("verify", FLEET)
+    broken = fleet.play("verify", FLEET, "-e", f"hostnet_verify_directory={tmp_path}")
+    told = [each for each in json.loads((tmp_path / "verify.json").read_text()) if each["verdict"] == "broken"]
+    assert {(each["host"], each["network"]) for each in told} == {("kvm1", "lan")} and len(told) == 3
+    assert (tmp_path / "verify.xml").read_text().count("<failure ") == 3 and broken.code == 2
     assert broken.failure("kvm1") == (
         "lan (macvtap_vepa) does not keep its promise for guest to guest, guest to host, host to guest: the switch behind "
         "up0 does not reflect frames; turn on reflective relay (hairpin) at its port, or use macvtap_bridge."
