@@ -20,9 +20,10 @@ if t.TYPE_CHECKING:
     State = dict[str, t.Any]
 
 _WIDTH, _HEIGHT, _GAP, _ROOM, _MARGIN = 132, 36, 10, 100, 14  # pixels, of a node and around it
-_LETTERS = 16  # of a title that fits into a node; names of links have 15 at most
+_LETTERS = 15  # of a title that fits into a node; names of links have 15 at most
 _LABEL_LETTERS = 18
 _SWEEPS = 6
+_MANY, _LOW = 12, 22  # nodes of a column from which on they have one line, and are so high
 #: the look, of a page and of a file
 STYLE = """
 .topology { --ink: #1f2328; --dim: #59636e; --paper: #ffffff; --line: #8c959f; --bad: #c9372c; --waits: #9a6700;
@@ -68,13 +69,18 @@ def fleet(told: State) -> str:
 class _Place(t.NamedTuple):
     x: float
     y: float
+    height: float
+
+    @property
+    def middle(self) -> float:
+        return self.y + self.height / 2
 
 
 def svg(found: Topology) -> ET.Element:
     """The drawing of a host; the page or the file that it is part of holds its look."""
     places = _placed(found)
     width = max((place.x for place in places.values()), default=0) + _WIDTH + _MARGIN
-    height = max((place.y for place in places.values()), default=0) + _HEIGHT + _MARGIN
+    height = max((place.y + place.height for place in places.values()), default=0) + _MARGIN
     root = ET.Element(
         "svg",
         {
@@ -107,10 +113,11 @@ def _short(text: str, letters: int) -> str:
 def _draw_node(root: ET.Element, node: Node, place: _Place) -> None:
     group = ET.SubElement(root, "g", {"class": f"node {node.state}", "tabindex": "0", "data-name": node.title})
     ET.SubElement(group, "title").text = "\n".join([node.title, *filter(None, [node.subtitle]), *node.details])
-    box = {"x": f"{place.x:.1f}", "y": f"{place.y:.1f}", "width": str(_WIDTH), "height": str(_HEIGHT), "rx": "6"}
+    box = {"x": f"{place.x:.1f}", "y": f"{place.y:.1f}", "width": str(_WIDTH), "height": f"{place.height}", "rx": "6"}
     ET.SubElement(group, "rect", box)
     _text(group, place.x + 9, place.y + 15, _short(node.title, _LETTERS), "title")
-    _text(group, place.x + 9, place.y + 29, _short(node.subtitle, _LETTERS + 4), "subtitle")
+    if place.height > _LOW:
+        _text(group, place.x + 9, place.y + 29, _short(node.subtitle, _LETTERS + 5), "subtitle")
     if node.state == "bad":
         _text(group, place.x + _WIDTH - 14, place.y + 16, "!", "mark")
 
@@ -121,7 +128,7 @@ def _draw_edge(root: ET.Element, edge: Edge, left: _Place, right: _Place, *, for
     group = ET.SubElement(root, "g", {"class": kinds})
     if edge.details or edge.label:
         ET.SubElement(group, "title").text = "\n".join(filter(None, [edge.label, *edge.details]))
-    x1, y1, x2, y2 = left.x + _WIDTH, left.y + _HEIGHT / 2, right.x, right.y + _HEIGHT / 2
+    x1, y1, x2, y2 = left.x + _WIDTH, left.middle, right.x, right.middle
     if right.x <= left.x:  # both in one column: around its right side
         x2, bend = right.x + _WIDTH, _ROOM * 0.8
         path = f"M{x1:.1f} {y1:.1f} C{x1 + bend:.1f} {y1:.1f} {x2 + bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
@@ -130,8 +137,8 @@ def _draw_edge(root: ET.Element, edge: Edge, left: _Place, right: _Place, *, for
         path = f"M{x1:.1f} {y1:.1f} C{x1 + middle:.1f} {y1:.1f} {x2 - middle:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
     ET.SubElement(group, "path", {"d": path})
     if edge.label:
-        at, anchor = (_Place(x2 - 6, y2), "end") if fork else (_Place(x1 + 6, y1), "start")
-        _text(group, at.x, at.y - 4, _short(edge.label, _LABEL_LETTERS), "label", **{"text-anchor": anchor})
+        (x, y), anchor = ((x2 - 6, y2), "end") if fork else ((x1 + 6, y1), "start")
+        _text(group, x, y - 4, _short(edge.label, _LABEL_LETTERS), "label", **{"text-anchor": anchor})
 
 
 def _placed(found: Topology) -> dict[str, _Place]:
@@ -150,7 +157,7 @@ def _placed(found: Topology) -> dict[str, _Place]:
             order.update((node.id, number * _stretch(nodes, columns)) for number, node in enumerate(nodes))
     heights = _heights(list(columns.values()), joined)
     return {
-        node.id: _Place(_MARGIN + number * (_WIDTH + _ROOM), _MARGIN + 12 + heights[node.id])
+        node.id: _Place(_MARGIN + number * (_WIDTH + _ROOM), _MARGIN + 12 + heights[node.id], _height(nodes))
         for number, nodes in enumerate(columns.values())
         for node in nodes
     }
@@ -166,17 +173,21 @@ def _stretch(nodes: list[Node], columns: dict[int, list[Node]]) -> float:
     return max(len(each) for each in columns.values()) / len(nodes)
 
 
+def _height(nodes: list[Node]) -> float:
+    return _LOW if len(nodes) > _MANY else _HEIGHT
+
+
 def _heights(columns: list[list[Node]], joined: dict[str, list[str]]) -> dict[str, float]:
     """The longest column without gaps, the others beside what they are joined to."""
-    step = _HEIGHT + _GAP
-    longest = max(range(len(columns)), key=lambda number: len(columns[number]), default=0)
-    heights = {node.id: float(number * step) for number, node in enumerate(columns[longest])} if columns else {}
+    steps = [_height(nodes) + _GAP for nodes in columns]
+    longest = max(range(len(columns)), key=lambda number: len(columns[number]) * steps[number], default=0)
+    heights = {node.id: number * steps[longest] for number, node in enumerate(columns[longest])} if columns else {}
     others = sorted(range(len(columns)), key=lambda number: abs(number - longest))
     for number in others[1:]:
         wished = [
             _mean((heights[other] for other in joined[node.id] if other in heights), -1.0) for node in columns[number]
         ]
-        heights.update(zip((node.id for node in columns[number]), _apart(wished, step)))
+        heights.update(zip((node.id for node in columns[number]), _apart(wished, steps[number])))
     lowest = min(heights.values(), default=0.0)
     return {id_: height - lowest for id_, height in heights.items()}
 

@@ -209,8 +209,12 @@ def _look(network, now):
         return re.sub(rf"\b{own}\b", "BRIDGE", text) if own else text
 
     told = now["networks"][network["name"]]
-    # libvirt counts who is connected, and picks an identity of its own; a bridge is named when it is first made
-    chance = re.compile(r"\s*<uuid>.*|\s*<mac address=.*(?=\n  <)|\s*<mac address='\S*'/>(?=\n  <)| connections='\d+'")
+    # libvirt counts who is connected, and picks an identity of its own; a bridge is named when it is first made; the
+    # ports of NAT, which are libvirt's own, it tells of what runs, and so of a network that got its definition from that
+    chance = re.compile(
+        r"\s*<uuid>.*|\s*<mac address=.*(?=\n  <)|\s*<mac address='\S*'/>(?=\n  <)| connections='\d+'"
+        r"|\s*<nat>\s*<port start='1024' end='65535'/>\s*</nat>"
+    )
     kept = chance.sub("", plain(told["kept"]))
     live = chance.sub("", plain(told["live"])) if told["active"] else ""
     rules = [plain(rule) for rule in rules_of(network, now)] if live and own else []

@@ -177,7 +177,7 @@ def test_no_box_is_drawn_over_another(seed):
     chance = random.Random(seed)
     count = chance.randrange(1, 6)
     guests = [
-        [chance.randrange(count) for _nic in range(chance.randrange(4))] for _guest in range(chance.randrange(13))
+        [chance.randrange(count) for _nic in range(chance.randrange(4))] for _guest in range(chance.randrange(20))
     ]
     networks = [
         network(f"n{number}", forward={"mode": "bridge", "interfaces": [f"eth{number}"]}) for number in range(count)
