@@ -25,17 +25,18 @@ _READ = {
     "hostnet_found_networks": ("networks", "libvirt's networks could not be read"),
     "hostnet_found_guests": ("domains", "Guests could not be read"),
 }
+_MISTAKE = "hostnet_mistake"
 _WARN = (*_READ, "hostnet_planned", "hostnet_reachability")
 _DEVICES = (None, "bond", "team", "veth", "vlan")
 
 
-def host(known: Mapping[str, State], name: str, wanted: Iterable[State]) -> State:
+def host(known: Mapping[str, t.Any], name: str, wanted: Iterable[State]) -> State:
     """What the report tells of a host, from the results of the role's tasks and its networks of the inventory."""
     seen, found = known.get("hostnet_host", {}), known.get("hostnet_found_networks", {})
     measured = {each["name"]: each for each in known.get("hostnet_reachability", {}).get("networks", ())}
     asked = {network["name"]: network for network in wanted}
     networks = [
-        _network(network, found["details"][network["name"]], asked.get(network["name"], {}), measured, seen)
+        _network(network, found["details"][network["name"]], asked.get(network["name"], {}), measured)
         for network in found.get("networks", ())
     ]
     missing = [_missing(network) for name, network in asked.items() if name not in {each["name"] for each in networks}]
@@ -68,7 +69,7 @@ def _versions(seen: State) -> State:
     return {"kernel": kernel, "libvirt": libvirt.get("libvirt"), "hypervisor": libvirt.get("hypervisor")}
 
 
-def _troubles(known: Mapping[str, State]) -> Iterator[str]:
+def _troubles(known: Mapping[str, t.Any]) -> Iterator[str]:
     """What is wrong with the host as a whole, or kept the report from being whole."""
     lost = next((known[name] for name in _READ if known.get(name, {}).get("unreachable")), None)
     if lost:
@@ -77,8 +78,8 @@ def _troubles(known: Mapping[str, State]) -> Iterator[str]:
     for name, (key, what) in _READ.items():
         if key not in known.get(name, {}):
             yield f"{what}: {known.get(name, {}).get('msg', 'it was not asked')}"
-    if known.get("hostnet_mistake"):
-        yield str(known["hostnet_mistake"])
+    if known.get(_MISTAKE):
+        yield str(known[_MISTAKE])
     stuck = known.get("hostnet_host", {}).get("unknown")
     if stuck:
         yield f"Devices did not answer in time: {', '.join(stuck)}"
@@ -89,7 +90,7 @@ def _warnings(known: Mapping[str, State]) -> Iterator[str]:
         yield from known.get(name, {}).get("warnings", ())
 
 
-def _network(network: State, details: State, asked: State, measured: Mapping[str, State], seen: State) -> State:
+def _network(network: State, details: State, asked: State, measured: Mapping[str, State]) -> State:
     name = network["name"]
     forward = {"mode": "none", "interfaces": [], "pf": None, **network.get("forward", {})}
     mode = asked.get("mode") or modes.mode_of({**network, "forward": forward})
@@ -237,5 +238,10 @@ def _switch(told: State) -> State:
 
 def fleet(hosts: Iterable[str], known: Mapping[str, Mapping[str, t.Any]], written: str) -> State:
     """The whole report; hosts of which nothing is known are told of too."""
-    told = [known[name].get("hostnet_told") or host(known[name], name, ()) for name in hosts]
+    told = [known[name].get("hostnet_told") or _untold(known[name], name) for name in hosts]
     return {"written": written, "hosts": told}
+
+
+def _untold(known: Mapping[str, t.Any], name: str) -> State:
+    """Of a host whose tasks failed where the role does not expect it."""
+    return host({_MISTAKE: "A task failed; the output of the report says why", **known}, name, ())

@@ -183,13 +183,24 @@ def test_a_bridge_that_somebody_set_down_is_repaired(networks, networks_info, gu
     assert sh("ip -br link show master virbr0").startswith(tap) and not networks(net())["changed"]
 
 
-def test_a_dnsmasq_that_has_ended_is_started(networks, networks_info, guest):
-    networks(net())
+DHCP6 = {
+    "ips": [
+        {"address": "2001:db8::1", "prefix": 64, "dhcp": {"ranges": [{"start": "2001:db8::2", "end": "2001:db8::9"}]}}
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"dns": {"enable": False}}, {"dns": {"enable": False}, **DHCP6}], ids=["dns", "dhcp", "dhcp6"]
+)
+def test_a_dnsmasq_that_has_ended_is_started(more, networks, networks_info, guest):
+    wanted = {**net(), **more}
+    networks(wanted)
     tap, same = guest(), bridge_index()
     number = sh("cat /run/libvirt/network/n.pid").strip()
     sh(f"kill {number}; while kill -0 {number} 2>/dev/null; do sleep 0.05; done")
     assert networks_info("n")["details"]["n"]["ailing"] == ["its dnsmasq has ended"]
-    assert networks(net())["steps"] == ["revive n"] and not networks(net())["changed"]
+    assert networks(wanted)["steps"] == ["revive n"] and not networks(wanted)["changed"]
     assert sh("cat /proc/$(cat /run/libvirt/network/n.pid)/comm").strip() == "dnsmasq"
     assert bridge_index() == same and sh("ip -br link show master virbr0").startswith(tap)
 

@@ -72,6 +72,11 @@ def test_a_report_that_is_not_whole_says_so(result, sentence):
     )
 
 
+def test_a_host_whose_tasks_failed_is_not_told_to_be_fine():
+    [host] = report_model.fleet(["kvm1"], {"kvm1": known()}, "now")["hosts"]
+    assert host["state"] == "bad" and host["troubles"] == ["A task failed; the output of the report says why"]
+
+
 BRIDGE = {
     "br-eth1": link("bridge"),
     "eth1": link(driver="igb", master="br-eth1", flags={"hairpin": True, "learning": True}),

@@ -21,7 +21,7 @@ from .bridge_fields import OWN_ALIAS
 from .network_fields import DOCUMENT, URI
 from .network_host import DNSMASQ_ENDED, ailments, host_problems, needs_restart, strangers
 from .network_rules import problems
-from .network_updates import partly, updates
+from .network_updates import partly, passing_record, updates
 from .port_host import daemon_problems, lldpad_problems, profiles
 
 if t.TYPE_CHECKING:
@@ -31,7 +31,6 @@ if t.TYPE_CHECKING:
     from .._drivers.libvirt import Libvirt
 
 _OPTIONS = {field.name for field in DOCUMENT}
-_RECORD = "<txt name='kvm-hostnet' value='dnsmasq starts'/>"  # which goes as soon as it is there
 _VERBS = ("remove", "define", "update", "stop", "autostart", "start", "revive", "reattach")
 
 
@@ -179,10 +178,10 @@ class LibvirtNetworks(Resource):
             self._reattach(name, {"guests": parked["guests"], "live": wanted})
             self._libvirt.reclaim_network_ports(name, parked["ports"])
 
-    def _revive(self, name: str, _state: None) -> None:
-        """Have libvirt start dnsmasq, which it does for a new record of the DNS; guests stay where they are."""
+    def _revive(self, name: str, live: State) -> None:
+        """Have libvirt start dnsmasq, which it does for a new record; guests stay where they are."""
         for command in ("ADD_LAST", "DELETE"):
-            self._libvirt.update_network(name, command, "DNS_TXT", -1, _RECORD)
+            self._libvirt.update_network(name, command, *passing_record(live))
 
     def _reattach(self, _name: str, state: State) -> None:
         """Put the taps of guests back on the network's bridge; libvirt itself only does so when it starts."""
@@ -349,6 +348,6 @@ def _plan_live(name: str, wanted: State | None, have: State) -> Iterator[Step]:
     if calls:
         yield Step("update", name, calls)
     if DNSMASQ_ENDED in ailing:
-        yield Step("revive", name)
+        yield Step("revive", name, live)
     if ailing and ailing != [DNSMASQ_ENDED]:
         yield Step("reattach", name, {"guests": guests, "live": live})

@@ -166,7 +166,8 @@ def _range_problems(ip: State, subnet: t.Any) -> Iterator[str]:
         end: t.Any = ipaddress.ip_address(given["end"])
         outside = [str(edge) for edge in (start, end) if edge not in subnet]
         if outside:
-            yield f"DHCP range {start} to {end}: {' and '.join(outside)} is outside of {subnet}"
+            are = "is" if len(outside) == 1 else "are"
+            yield f"DHCP range {start} to {end}: {' and '.join(outside)} {are} outside of {subnet}"
         elif start > end:
             yield f"DHCP range {start} to {end} is reversed"
         elif int(end) - int(start) >= _RANGE_MAX:
