@@ -74,7 +74,7 @@ def _headline(rows: list[Row], axes: Axes) -> None:
     axes.yaxis.set_major_formatter(_short)
     axes.grid(visible=False, axis="x")
     axes.margins(y=0.12)
-    axes.set_title(f"{rows[0]['size']} networks + {rows[0]['size']} macvtap links (log scale)", loc="left")
+    axes.set_title(f"{rows[0]['size']} networks + {rows[0]['size']} links (log)", loc="left")
     axes.legend(ncols=len(headline.VARIANTS), **ABOVE)
 
 

@@ -30,7 +30,7 @@ MISTAKES = {
     "overlap of networks": ({"hostnet_networks": [BUILD, {**BUILD, "name": "b2", "address": "192.168.150.129/25"}]},
                             "Network b2: 192.168.150.128/25 overlaps 192.168.150.0/24 of network build"),
     "range outside": ({"hostnet_networks": [{**BUILD, "dhcp": {"start": "192.168.151.2", "end": "192.168.151.9"}}]},
-                      "192.168.151.2 and 192.168.151.9 is outside of 192.168.150.0/24"),
+                      "192.168.151.2 and 192.168.151.9 are outside of 192.168.150.0/24"),
     "range reversed": ({"hostnet_networks": [{**BUILD, "dhcp": {"start": "192.168.150.9", "end": "192.168.150.2"}}]},
                        "Network build: DHCP range 192.168.150.9 to 192.168.150.2 is reversed"),
     "duplicate host": ({"hostnet_networks": [{**BUILD, "dhcp": {"hosts": HOSTS}}]},
