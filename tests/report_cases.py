@@ -33,15 +33,20 @@ def nic(**parts):
     return {"mac": ADDRESS + "02", "ailing": None, "pending": [], **parts}
 
 
-def _interface(part):
+def _options(part):
+    source = (
+        {"type": "network", "source": {"network": part["network"]}} if "network" in part else {"type": part["kind"]}
+    )
+    return {"mac": part["mac"], **source}
+
+
+def _interface(part, running):
     place = {word: part[word] for word in ("kind", "on", "mode", "link", "network") if word in part}
-    live = {"type": "network", "source": {"network": part["network"]}} if "network" in part else {"type": part["kind"]}
-    return {
-        "mac": part["mac"], "live": live, "pending": part["pending"], "place": place, "ailing": part["ailing"], "addresses": [],
-    }  # fmt: skip
+    told = {word: part[word] for word in ("mac", "pending", "ailing")}
+    return {**told, "live": _options(part) if running else None, "place": place if running else None, "addresses": []}
 
 
-def known(*, links=None, networks=(), guests=None, measured=(), ovs=None, steps=(), mistake=""):
+def known(*, links=None, networks=(), guests=None, measured=(), ovs=None, steps=(), mistake="", off=()):
     """The variables of a host after the role has looked at it."""
     details = {
         each["name"]: {
@@ -54,7 +59,7 @@ def known(*, links=None, networks=(), guests=None, measured=(), ovs=None, steps=
         for each in networks
     }
     domains = {
-        name: {"running": True, "interfaces": [_interface(part) for part in nics]}
+        name: {"running": name not in off, "interfaces": [_interface(part, name not in off) for part in nics]}
         for name, nics in (guests or {}).items()
     }
     versions = {"libvirt": "9.0.0", "hypervisor": "7.2.13", "problem": None}
@@ -70,7 +75,10 @@ def known(*, links=None, networks=(), guests=None, measured=(), ovs=None, steps=
             "networks": [{word: each[word] for word in each if word != "details"} for each in networks],
             "details": details,
         },
-        "hostnet_found_guests": {"domains": [], "details": domains},
+        "hostnet_found_guests": {
+            "domains": [{"name": name, "interfaces": [*map(_options, nics)]} for name, nics in (guests or {}).items()],
+            "details": domains,
+        },
         "hostnet_planned": {"differs": [], "tasks": {"networks": {"steps": list(steps)}}},
         **({"hostnet_reachability": {"networks": list(measured)}} if measured else {}),
         **({"hostnet_mistake": mistake} if mistake else {}),

@@ -398,9 +398,10 @@ options:
     default: ""
   pending_networks:
     description:
-      - Networks that an earlier task of the same run makes. Check mode takes that for done, which it has not been.
+      - Networks that an earlier task of the same run makes or changes, each with its C(name) and its options as in
+        O(kvm.hostnet.libvirt_networks#module:networks). Check mode takes that for done, which it has not been.
     type: list
-    elements: str
+    elements: dict
     default: []
 extends_documentation_fragment:
   - kvm.hostnet.attributes

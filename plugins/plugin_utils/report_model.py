@@ -158,8 +158,12 @@ def _missing(asked: State) -> State:
 
 
 def _guests(found: State) -> Iterator[State]:
+    kept = {(domain["name"], nic["mac"]): nic for domain in found.get("domains", ()) for nic in domain["interfaces"]}
     for domain, details in found.get("details", {}).items():
-        nics = [_nic(interface, details["running"]) for interface in details["interfaces"]]
+        nics = [
+            _nic(interface, kept.get((domain, interface["mac"]), {}), details["running"])
+            for interface in details["interfaces"]
+        ]
         states = [nic["state"] for nic in nics]
         worst = next((state for state in (BAD, WAITS) if state in states), FINE)
         yield {
@@ -170,16 +174,16 @@ def _guests(found: State) -> Iterator[State]:
         }
 
 
-def _nic(interface: State, running: bool) -> State:
-    place, live = interface["place"] or {}, interface["live"] or {}
-    source = live.get("source", {})
+def _nic(interface: State, kept: State, running: bool) -> State:
+    place, said = interface["place"] or {}, interface["live"] or kept
+    source = said.get("source", {})
     ailing = interface["ailing"]
     only_later = running and not interface["live"]
     return {
         "mac": interface["mac"],
         "network": place.get("network") or source.get("network"),
         "on": place.get("on") or source.get("bridge") or source.get("dev"),
-        "kind": place.get("kind") or live.get("type"),
+        "kind": place.get("kind") or said.get("type"),
         "mode": place.get("mode"),
         "link": place.get("link"),
         "ailing": ailing,

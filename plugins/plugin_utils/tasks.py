@@ -73,7 +73,7 @@ def _guests(networks: list[Network], settings: Network) -> Network:
         "allow_replug": settings["guests_allow_replug"],
         "exclusive": settings["guests_exclusive"],
         "missing": settings["guests_missing"],
-        "pending_networks": _names(inventory.active(networks)),
+        "pending_networks": [inventory.as_libvirt(network) for network in inventory.active(networks)],
     }
 
 

@@ -188,11 +188,15 @@ def _networks(host: State) -> Iterator[Node | Edge]:
 
 
 def _routes(network: State, host: State) -> list[str]:
-    """Where the host itself is reached, and its guests through it, if no uplink is named."""
+    """Where the host itself is reached, and guests through it, if no uplink is named; not its links beside guests."""
     if network["forward"] not in ("nat", "route", "open"):
         return []
     inside = {other["bridge"] for other in host["networks"] if other["forward"] != "bridge"}
-    return [name for name, link in host["links"].items() if link["addresses"] and name not in inside]
+    return [
+        name
+        for name, link in host["links"].items()
+        if link["addresses"] and name not in inside and link["kind"] not in ("macvlan", "macvtap")
+    ]
 
 
 def _guests(host: State) -> Iterator[Node | Edge]:

@@ -71,3 +71,29 @@ def test_addresses_that_a_reboot_would_lose_are_not_moved_unless_that_is_wanted(
     done = switched.play("site", host(hostnet_persist=True))
     assert done.code != 0 and "set hostnet_persist: false" in " ".join(done.failure("kvm1").split())
     assert switched.state("kvm1") == before
+
+
+GUEST = "/usr/bin/python3 -c 'import libvirt; guest = libvirt.open().lookupByName(\"web1\"); {}'"
+
+
+@pytest.fixture
+def guest(switched):
+    """A guest that is shut off, without an interface."""
+    for state in ("on", "off"):
+        switched.sh("kvm1", f"{ROOT}/tests/lab/idle_guest.py web1 {state}")
+    yield lambda portgroup: [{"name": "web1", "networks": [{"name": "lan", "portgroup": portgroup}]}]
+    switched.sh("kvm1", GUEST.format("guest.undefine()"))
+
+
+def test_a_guest_may_name_a_portgroup_of_a_network_that_is_not_there_yet(switched, guest):
+    wrong = switched.play("site", host(hostnet_verify=False, hostnet_guests=guest("wbe")))
+    assert "network lan has no portgroup wbe (it has " in wrong.failure("kvm1") and not wrong.changed("kvm1")
+    wanted = host(hostnet_verify=False, hostnet_guests=guest("web"))
+    checked, done = switched.play("site", wanted, "--check"), switched.play("site", wanted)
+    assert (checked.code, done.code) == (0, 0), checked.output + done.output
+    assert done.changed("kvm1") == checked.changed("kvm1") and "Plug guests into their networks" in str(
+        done.changed("kvm1")
+    )
+    assert not switched.play("site", wanted).changed("kvm1")
+    assert "portgroup='web'" in switched.sh("kvm1", GUEST.format("print(guest.XMLDesc())"))
+    assert switched.play("remove", wanted).code == 0

@@ -77,6 +77,13 @@ def test_a_host_whose_tasks_failed_is_not_told_to_be_fine():
     assert host["state"] == "bad" and host["troubles"] == ["A task failed; the output of the report says why"]
 
 
+def test_a_guest_that_is_shut_off_is_where_it_will_be():
+    host = told(networks=[LAN], links=ETH1, guests={"old": [nic(network="lan")]}, off=["old"])
+    assert [(guest["state"], guest["nics"][0]["network"]) for guest in host["guests"]] == [("off", "lan")]
+    edges = {(edge.left, edge.right, edge.state) for edge in topology(host).edges}
+    assert ("network:lan", "guest:old", "off") in edges
+
+
 BRIDGE = {
     "br-eth1": link("bridge"),
     "eth1": link(driver="igb", master="br-eth1", flags={"hairpin": True, "learning": True}),

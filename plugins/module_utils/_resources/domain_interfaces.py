@@ -11,7 +11,7 @@ import typing as t
 from contextlib import contextmanager
 
 from .._core.errors import HostNetError
-from .._core.field import Field
+from .._core.field import Field, checked
 from .._core.resource import Resource
 from .._core.state import Step, differences
 from .._drivers.libvirt import connection
@@ -23,7 +23,7 @@ from .interface_host import repair
 from .interface_identity import identify, seeded_interfaceid
 from .interface_reader import Reader
 from .interface_validation import Validation
-from .network_fields import URI
+from .network_fields import DOCUMENT, URI
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,7 @@ if t.TYPE_CHECKING:
     from .._core.field import State
     from .._drivers.libvirt import Libvirt
 
+_PENDING = (Field("name", required=True), Field("state"), Field("autostart", type="bool"), *DOCUMENT)
 HALVES = ("live", "persistent")  # in this order, since a running guest may have room in other slots than it will have
 _ORDER = ("repair", "detach", "update", "replug", "attach")
 
@@ -79,14 +80,15 @@ class DomainInterfaces(Resource):
         Field("exclusive", type="bool", default=False),
         Field("missing", choices=("fail", "skip"), default="fail"),
         Field("mac_seed", default=""),
-        Field("pending_networks", type="list", default=[]),
+        Field("pending_networks", type="list", elements="dict", default=[]),
     )
 
     def __init__(self, libvirt: Libvirt, sysfs: Sysfs, params: State) -> None:
         self._libvirt = libvirt
         self._sysfs = sysfs
         self._params = params
-        self._reader = Reader(libvirt, sysfs, params["pending_networks"])
+        pending = [checked(_PENDING, item, "pending_networks") for item in params["pending_networks"]]
+        self._reader = Reader(libvirt, sysfs, {item["name"]: item for item in pending})
         self._version = libvirt.version()
         self._macs: dict[str, list[str]] = {}  #: by domain, of what the items mean
 

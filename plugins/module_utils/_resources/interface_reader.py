@@ -24,9 +24,9 @@ if t.TYPE_CHECKING:
 class Reader:
     """The states of domains: uuid, `persistent` and `live` interfaces (None where there is none), and places."""
 
-    def __init__(self, libvirt: Libvirt, sysfs: Sysfs, pending: Collection[str] = ()) -> None:
-        """Networks that are `pending` count as active ones."""
-        self._pending = pending
+    def __init__(self, libvirt: Libvirt, sysfs: Sysfs, pending: State | None = None) -> None:
+        """Networks that are `pending`, their options by name, count as active and as what those make of them."""
+        self._pending = pending or {}
         self._libvirt = libvirt
         self._sysfs = sysfs
         self._networks: dict[str, State | None] = {}
@@ -91,10 +91,11 @@ class Reader:
         """What a network is now, with whether it is `active`; None where there is none."""
         if name not in self._networks:
             found = self._libvirt.network(name)
-            if found is None and name in self._pending:
-                found = {"document": "<network/>", "active": True}
-            active = found and (found["active"] or name in self._pending)
-            self._networks[name] = found and {**network_document.decode(found["document"]), "active": active}
+            state = network_document.decode(found["document"]) if found else None
+            if name in self._pending:
+                state = network_document.aim(state, self._pending[name])
+            active = name in self._pending or bool(found and found["active"])
+            self._networks[name] = None if state is None else {**state, "active": active}
         return self._networks[name]
 
     def given(self, state: State) -> State:
