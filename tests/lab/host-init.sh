@@ -80,7 +80,8 @@ CONF
 printf '%s\n' 'auth_unix_rw = "none"' 'log_outputs = "3:file:/run/libvirtd.log"' >/etc/libvirt/libvirtd.conf
 
 setsid /usr/bin/python3 "$here/tapwatch.py" &
-/usr/sbin/libvirtd -d -f /etc/libvirt/libvirtd.conf -p /run/libvirtd.pid
+# one arena for all threads: each thread's own would grow for a while, and hide what is kept (tests/soak)
+MALLOC_ARENA_MAX=1 /usr/sbin/libvirtd -d -f /etc/libvirt/libvirtd.conf -p /run/libvirtd.pid
 /usr/sbin/sshd -f /dev/null -E /run/sshd.log -o "HostKey=$lab/host_key" -o "AuthorizedKeysFile=$lab/id_ed25519.pub" \
     -o StrictModes=no -o UsePAM=no -o PermitRootLogin=yes -o Subsystem="sftp internal-sftp"
 until [ -S /run/libvirt/libvirt-sock-ro ]; do sleep 0.02; done
