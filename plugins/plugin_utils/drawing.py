@@ -26,10 +26,10 @@ _SWEEPS = 6
 _MANY, _LOW = 12, 22  # nodes of a column from which on they have one line, and are so high
 #: the look, of a page and of a file
 STYLE = """
-.topology { --ink: #1f2328; --dim: #59636e; --paper: #ffffff; --line: #8c959f; --bad: #c9372c; --waits: #9a6700;
-            --fine: #2da44e; font: 12px system-ui, sans-serif; }
-@media screen and (prefers-color-scheme: dark) { .topology { --ink: #e6edf3; --dim: #9198a1; --paper: #161b22;
-            --line: #59636e; --bad: #ff7b72; --waits: #d29922; --fine: #3fb950; } }
+:root { --ink: #1f2328; --dim: #59636e; --paper: #ffffff; --line: #8c959f; --bad: #c9372c; --waits: #9a6700; }
+@media screen and (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --dim: #9198a1; --paper: #161b22;
+            --line: #59636e; --bad: #ff7b72; --waits: #d29922; } }
+.topology { font: 12px system-ui, sans-serif; }
 .topology .node rect { fill: var(--paper); stroke: var(--line); }
 .topology .node.bad rect { stroke: var(--bad); stroke-width: 2.5; }
 .topology .node.waits rect { stroke: var(--waits); stroke-width: 2; }

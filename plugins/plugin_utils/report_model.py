@@ -28,6 +28,11 @@ _READ = {
 _MISTAKE = "hostnet_mistake"
 _WARN = (*_READ, "hostnet_planned", "hostnet_reachability")
 _DEVICES = (None, "bond", "team", "veth", "vlan")
+# of a link, as host_info tells it
+_TOLD = (
+    "kind", "driver", "pci", "mac", "mtu", "speed", "sriov", "vf_of", "mode", "vlan", "addresses", "used_by", "up",
+    "carrier", "master", "lower", "flags", "manager",
+)  # fmt: skip
 
 
 def host(known: Mapping[str, t.Any], name: str, wanted: Iterable[State]) -> State:
@@ -136,22 +141,14 @@ def _promises(mode: str | None) -> State:
 
 
 def _missing(asked: State) -> State:
+    """A network that the inventory has, and the host has not."""
+    told = _network({"name": asked["name"]}, {"live": None, "ailing": [], "pending": [], "guests": []}, asked, {})
     gone = asked.get("state") == "absent"
     return {
-        "name": asked["name"],
+        **told,
         "mode": asked.get("mode"),
         "forward": None,
-        "uplinks": [],
-        "bridge": None,
-        "is_wanted": True,
-        "is_active": False,
-        "autostart": False,
-        "reflects": None,
         "directions": {} if gone else _promises(asked.get("mode")),
-        "broken": [],
-        "ailing": [],
-        "pending": [],
-        "guests": 0,
         "why_off": "absent, as the inventory says" if gone else "in the inventory, and not on the host",
         "state": OFF if gone else BAD,
     }
@@ -213,19 +210,10 @@ def _is_idle(name: str, link: State, used: set[str]) -> bool:
 
 
 def _link(link: State, links: State, used: bool) -> State:
-    master = link["master"] if link["master"] in links else None
-    is_port = bool(master)
-    needed = used or is_port or any(not user.startswith("libvirt network") for user in link["used_by"])
+    needed = used or link["master"] in links or any(not user.startswith("libvirt ") for user in link["used_by"])
     down = needed and link["kind"] != "bridge" and (not link["up"] or link["carrier"] is False)
-    words = ("kind", "driver", "pci", "mac", "mtu", "speed", "sriov", "vf_of", "mode", "vlan", "addresses", "used_by")
     return {
-        **{word: link[word] for word in words},
-        "up": link["up"],
-        "carrier": link["carrier"],
-        "master": link["master"],
-        "lower": link["lower"],
-        "flags": link["flags"],
-        "manager": link["manager"],
+        **{word: link[word] for word in _TOLD},
         "switch": [_switch(told) for told in link["lldp"]],
         "ailing": ("it is down" if not link["up"] else "nothing is at its other end") if down else None,
         "state": BAD if down else FINE if link["up"] else OFF,
@@ -233,11 +221,17 @@ def _link(link: State, links: State, used: bool) -> State:
 
 
 def _switch(told: State) -> State:
+    """A neighbour, which may call itself anything."""
     return {
-        "name": told.get("name") or told.get("chassis") or "switch",
-        "port": told.get("port_name") or told.get("port") or "",
+        "name": _printable(told.get("name") or told.get("chassis") or "") or "switch",
+        "port": _printable(told.get("port_name") or told.get("port") or ""),
         "reflects": told.get("evb") == 1 if "evb" in told else None,
     }
+
+
+def _printable(text: str) -> str:
+    """Without what no XML can hold."""
+    return "".join(letter for letter in text if letter.isprintable())
 
 
 def fleet(hosts: Iterable[str], known: Mapping[str, Mapping[str, t.Any]], written: str) -> State:

@@ -59,7 +59,7 @@ expect "the reason" "$log" 'does not reflect'
 
 say "report: the same to look at"
 play report -e hostnet_report_measure=true -e hostnet_report_directory="$PWD/tests/output/demo" >"$log" || { cat "$log"; exit 1; }
-expect "a page" "$log" 'tests/output/demo/report.html'
+expect "a page" "$log" 'tests/output/demo: report.html'
 expect "a broken network" tests/output/demo/report.svg 'node bad'
 echo "tests/output/demo/report.html"
 

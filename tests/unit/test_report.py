@@ -175,6 +175,12 @@ def test_a_name_is_only_a_name(name):
     assert "<" not in text.replace("<br/>", "") and "{{" not in text
 
 
+def test_a_neighbour_may_call_itself_anything():
+    heard = [{"name": "\x1b[31mtor\x00", "port": "\x01"}]
+    host = told(networks=[LAN], links={"eth1": link(lldp=heard)})
+    assert "[31mtor" in ET.tostring(ET.fromstring(drawing.fleet({"hosts": [host]})), encoding="unicode")
+
+
 def test_a_report_has_an_end_for_each_beginning():
     hosts = [told(networks=[LAN, BUILD], links={**ETH1, **VIRBR7}, guests={"web1": [nic(network="lan")], "db1": []})]
     page = report_page.page({"written": "now", "hosts": hosts * 2})

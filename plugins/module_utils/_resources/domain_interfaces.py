@@ -87,17 +87,21 @@ class DomainInterfaces(Resource):
         self._libvirt = libvirt
         self._sysfs = sysfs
         self._params = params
-        pending = [checked(_PENDING, item, "pending_networks") for item in params["pending_networks"]]
-        self._reader = Reader(libvirt, sysfs, {item["name"]: item for item in pending})
+        self._reader = Reader(libvirt, sysfs, params["pending_networks"])
         self._version = libvirt.version()
         self._macs: dict[str, list[str]] = {}  #: by domain, of what the items mean
 
     @classmethod
     @contextmanager
     def open(cls, params: State, *, writable: bool) -> Iterator[DomainInterfaces]:
+        pending = [
+            checked(_PENDING, item, f"pending_networks[{number}]")
+            for number, item in enumerate(params["pending_networks"])
+        ]
         with connection(params["uri"], writable=writable) as libvirt:
             # once the earlier task has run, its networks are there or they are not
-            yield cls(libvirt, Sysfs(), {**params, **({"pending_networks": []} if writable else {})})
+            told = {} if writable else {item["name"]: item for item in pending}
+            yield cls(libvirt, Sysfs(), {**params, "pending_networks": told})
 
     def read(self) -> State:
         return self._reader.examined(self._reader.read(list(self._params["domains"])))
