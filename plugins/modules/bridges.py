@@ -17,6 +17,9 @@ description:
     the uplink.
   - What the kernel would refuse is told before anything changes. Each change is read back before the task reports
     success. When a step fails, everything is put back.
+  - A new port that is on the same LAN as another port would close a loop, which takes that LAN down. A frame from one
+    to the other finds out, and the task refuses, unless the bridge runs STP or filters VLANs. In check mode no frame is
+    sent, so a loop is not foreseen there.
   - Bridges do not outlive a reboot by themselves; M(kvm.hostnet.persistence) lets them.
 notes:
   - Programs that are bound to the uplink stay bound to it, such as a DHCP client; the task warns of addresses with a

@@ -103,6 +103,29 @@ def test_vlans_are_refused_whole_where_the_kernel_has_no_filtering(bridges):
         assert host_state() == before
 
 
+@pytest.mark.parametrize(
+    ("ports", "meeting"),
+    [
+        ({"ports": [{"name": "up1"}, {"name": "up2"}]}, {"up1", "up2"}),
+        ({"uplink": "up1", "ports": [{"name": "up2", "hairpin": True}]}, {"up1", "up2"}),
+        ({"ports": [{"name": "p1"}, {"name": "p1p"}]}, {"p1", "p1p"}),  # of which one is down
+    ],
+    ids=str,
+)
+def test_a_port_that_would_close_a_loop_is_refused(ports, meeting, bridges):
+    sh("ip link set p1p up; ip link set p1p down")  # it has been up before
+    before = host_state()
+    assert bridges({"name": "br0", **ports}, check=True)["changed"]  # to know, frames have to be sent
+    with pytest.raises(HostNetError) as refused:
+        bridges({"name": "br0", **ports})
+    told = str(refused.value)
+    assert {*told.partition(" are on")[0].split(" and ")} == meeting
+    assert "bridge br0 with both of them would be a loop that takes the LAN down; leave one out, bond them, or" in told
+    assert host_state() == before
+    bridges({"name": "br0", "stp": True, "ports": [{"name": name} for name in sorted(meeting)]})
+    bridges({"name": "br0", "state": "absent"})
+
+
 def test_a_bridge_of_libvirts_is_left_to_libvirt(bridges, networks):
     networks({"name": "n", "state": "active", "forward": {"mode": "none"}, "bridge": {"name": "virbr7"}})
     bridges({"name": "virbr7", "guest_ports": {"isolated": True}})

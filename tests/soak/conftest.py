@@ -16,6 +16,8 @@ import yaml
 
 from tests.fleet.conftest import HOSTS, LAB, ROOT, Fleet
 
+from .inventories import CABLES
+
 OBSERVE = f"/usr/bin/python3 -B {ROOT / 'tests/soak/observe.py'}"
 BURN = "while True: pass"
 
@@ -65,6 +67,9 @@ def settled(differences, seconds=8.0):
 @pytest.fixture(scope="session")
 def hosts(tmp_path_factory):
     fleet = Observed(tmp_path_factory.mktemp("soak"))
+    for cable in CABLES:
+        plug = f"ip link add {cable} type veth peer name {cable}p; ip link set {cable} up; ip link set {cable}p up"
+        fleet.on_all(lambda host, plug=plug: fleet.sh(host, plug))
     if (ROOT / ".cache/ovs-vswitchd").exists():
         fleet.on_all(lambda host: fleet.sh(host, str(ROOT / "tests/lab/ovs-start.sh")))
     return fleet

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 
-from .inventories import OWN_BRIDGE, bridge_of, carrier, has_host_access, present, reflects
+from .inventories import CABLES, OWN_BRIDGE, bridge_of, carrier, has_host_access, present, reflects
 
 FORWARD = {
     "nat": "nat",
@@ -139,7 +139,7 @@ def _uplinks(networks, now):
     """Each uplink, and each port towards VEPA hosts, is under its bridge."""
     ports = {port: f"br-{n['uplink']}" for n in present(networks) for port in reflects(n)}
     ovs = {}
-    for uplink in UPLINKS:
+    for uplink in (*UPLINKS, *CABLES):
         under = ports.get(uplink) or bridge_of(uplink, networks)
         if under.startswith("ovs-"):
             ovs[under] = [uplink]

@@ -15,6 +15,7 @@ OWN_BRIDGE = ("nat", "routed", "open", "isolated")  # modes in which libvirt mak
 TAKES_UPLINK = ("bridge", "ovs")  # modes in which the uplink goes under a bridge of the host
 ON_UPLINK = ("macvtap_bridge", "macvtap_private", "passthrough")
 UPLINKS = ("up1", "up1", "up2", "up2", "up0")  # the last one carries the login
+CABLES = ("far1", "far2")  # to hosts in VEPA mode; another uplink would close a loop
 GROUPS = ([], [{"name": "web", "vlan": 10}], [{"name": "web", "vlan": 20}, {"name": "plain", "default": True}])
 
 
@@ -115,7 +116,7 @@ class Walk:
         if word == "host_access":
             values = (False, {"address": f"10.88.{self._number + 4}.{NAMES.index(network['name']) + 1}"})
         elif word == "hairpin":
-            values = tuple({uplink: reflects} for uplink in ("up1", "up2") for reflects in (True, False))
+            values = tuple({cable: reflects} for cable in CABLES for reflects in (True, False))
             if network.get("hairpin"):  # another port would stay
                 values = tuple(value for value in values if value.keys() == network["hairpin"].keys())
         network[word] = self._chance.choice(values)

@@ -129,16 +129,21 @@ def ask(
 
 
 def reflects(link: str) -> bool:
-    """Whether the switch behind a link sends a frame back to the port it came from.
+    """Whether the switch behind a link sends a frame back to the port it came from."""
+    return comes_in_at(link, link)
+
+
+def comes_in_at(other: str, link: str) -> bool:
+    """Whether a frame that leaves by a link comes in at another one: both are on one LAN.
 
     Takes a millisecond if it does and 0.6 s if it does not.  The frame goes from and to addresses that nobody has.
     """
     source, nobody = random_mac(), random_mac()
     cookie = os.urandom(16)
-    with endpoint(link, source) as probe:
-        probe.receive_all()
+    with endpoint(link, source) as sender, endpoint(other, source) as receiver:
+        receiver.receive_all()
         probing = packets.frame(nobody, source, packets.LOCAL, cookie)
-        back = ask(probing, probe, probe, lambda frame: True if frame.payload[:16] == cookie else None, ())
+        back = ask(probing, sender, receiver, lambda frame: True if frame.payload[:16] == cookie else None, ())
     return back is not None
 
 

@@ -19,7 +19,7 @@ from .._drivers.messages import LinkError
 from .._drivers.netlink import connection
 from .._drivers.sysfs import Sysfs
 from .._drivers.system import System
-from . import layer3
+from . import bridge_loops, layer3
 from .bridge_fields import (
     BRIDGE,
     LINK,
@@ -66,6 +66,7 @@ class Bridges(Resource):
         self._links: State = {}
         self._layer3: list[State] = []
         self._moves: list[State] = []
+        self._joining: list[tuple[str, str, list[str]]] = []
 
     @classmethod
     @contextmanager
@@ -139,9 +140,11 @@ class Bridges(Resource):
             wireless={name for name in self._links if self._sysfs.is_wireless(name)},
             guest_links=libvirt_records.guest_links(),
         )
-        found = rules.problems(desired, self.aim(desired, current))
+        goal = self.aim(desired, current)
+        found = rules.problems(desired, goal)
         if found:
             raise HostNetError("Nothing was changed. " + ". ".join(found) + ".")
+        self._joining = bridge_loops.joining(goal, current, self._links)
 
     def _links_to_be(self) -> State:
         """The links that there will be when earlier tasks of the run have done what they do."""
@@ -213,6 +216,7 @@ class Bridges(Resource):
     # acting
 
     def apply(self, step: Step) -> None:
+        self._refuse_loops()
         verbs = {
             "create": self._create,
             "set": self._set,
@@ -234,6 +238,13 @@ class Bridges(Resource):
             raise HostNetError(
                 f"{error}; the kernel of this host may have been built without VLAN filtering"
             ) from error
+
+    def _refuse_loops(self) -> None:
+        """Once, before the first step; so not in check mode, which sends nothing."""
+        candidates, self._joining = self._joining, []
+        found = list(bridge_loops.loops(self._netlink, self._sysfs, candidates))
+        if found:
+            raise HostNetError(". ".join(found))
 
     def _create(self, name: str, state: State) -> None:
         asked = {"mtu": state["mtu"]} if "mtu" in self._desired.get(name, {}) else {}
