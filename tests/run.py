@@ -19,6 +19,8 @@ import typing as t
 from pathlib import Path
 from xml.etree import ElementTree
 
+from lab.progress import Progress
+
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "tests/output"
 PLUGINS = "plugins/module_utils plugins/modules plugins/plugin_utils plugins/filter plugins/doc_fragments"
@@ -146,7 +148,24 @@ class Outcome(t.NamedTuple):
     seconds: float
 
 
-def run(name: str) -> Outcome:
+RUNNING: list[str] = []
+
+
+def going() -> str:
+    """What runs, and how far it is."""
+    return ", ".join(f"{name} ({how_far(name)})" for name in tuple(RUNNING))
+
+
+def how_far(name: str) -> str:
+    """The share of its tests that pytest tells, or else the command."""
+    log = OUTPUT / f"{name}.log"
+    text = log.read_text(errors="replace")[-20000:] if log.exists() else ""
+    command = re.split(r"(?m)^\$ ", text)[-1]
+    shares = re.findall(r"\[ *(\d+)%\]", command)
+    return f"{shares[-1]} %" if shares else Path(command.split(maxsplit=1)[0]).name if command.strip() else "begins"
+
+
+def run(name: str, progress: Progress) -> Outcome:
     suite, began = SUITES[name], time.monotonic()
     log, junit = OUTPUT / f"{name}.log", OUTPUT / f"{name}.xml"
     junit.unlink(missing_ok=True)
@@ -158,6 +177,7 @@ def run(name: str) -> Outcome:
         **({"LAB_ROOT": str(ROOT / ".cache/debian13")} if suite.debian13 else {}),
     }
     codes = []
+    RUNNING.append(name)
     with open(log, "w", encoding="utf-8") as file:
         before = (*suite.fetched, *((f"{LAB} up {suite.lab}",) if suite.lab else ()))
         after = (f"{LAB} down",) if suite.lab else ()
@@ -177,9 +197,10 @@ def run(name: str) -> Outcome:
             codes.append(done.returncode)
     passed, failed, skipped = counts(suite, codes, log, junit)
     outcome = Outcome(name, passed, failed, skipped, time.monotonic() - began)
+    RUNNING.remove(name)
     if failed:
-        print(f"---- {name} ----\n{log.read_text(errors='replace')[-20000:]}\n---- end of {name} ----")
-    print(f"{name}: {passed} passed, {failed} failed, {skipped} skipped ({outcome.seconds:.0f} s)", flush=True)
+        progress.say(f"---- {name} ----\n{log.read_text(errors='replace')[-20000:]}\n---- end of {name} ----")
+    progress.say(f"{name}: {passed} passed, {failed} failed, {skipped} skipped ({outcome.seconds:.0f} s)")
     return outcome
 
 
@@ -247,8 +268,8 @@ def main() -> int:
     if unknown:
         raise SystemExit(f"There is no suite {', '.join(unknown)}; there are {', '.join(SUITES)}")
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-        outcomes = list(pool.map(run, names))
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool, Progress(going) as progress:
+        outcomes = list(pool.map(lambda name: run(name, progress), names))
     print("\nslowest tests:")
     for seconds, name in slowest(names):
         print(f"{seconds:7.1f} s  {name}")

@@ -9,6 +9,7 @@ from ..module_utils._core import modes
 from ..module_utils._resources import changes
 from ..plugin_utils import (
     choice,
+    comparison,
     drawing,
     functions,
     guests,
@@ -58,6 +59,8 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
             "absent": absent,
+            "benchmark_runs": comparison.runs,
+            "benchmark_table": comparison.table,
             "bridges": uplinks.bridges,
             "choice_changes": choice.changes,
             "choice_problems": choice.problems,

@@ -10,7 +10,7 @@ import typing as t
 
 from ..module_utils._core import modes
 from ..module_utils._drivers.messages import OVS_MASTER
-from . import outcomes
+from . import comparison, outcomes
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -234,10 +234,10 @@ def _printable(text: str) -> str:
     return "".join(letter for letter in text if letter.isprintable())
 
 
-def fleet(hosts: Iterable[str], known: Mapping[str, Mapping[str, t.Any]], written: str) -> State:
-    """The whole report; hosts of which nothing is known are told of too."""
+def fleet(hosts: Iterable[str], known: Mapping[str, Mapping[str, t.Any]], written: str, runs: str = "") -> State:
+    """The whole report; hosts of which nothing is known are told of too, and runs of the benchmark with their hosts."""
     told = [known[name].get("hostnet_told") or _untold(known[name], name) for name in hosts]
-    return {"written": written, "hosts": told}
+    return {"written": written, "hosts": [{**one, "benchmark": comparison.of_host(runs, one["name"])} for one in told]}
 
 
 def _untold(known: Mapping[str, t.Any], name: str) -> State:

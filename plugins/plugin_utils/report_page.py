@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..module_utils._core import modes
-from . import drawing
+from . import comparison, drawing, plot
 from .report_model import BAD, FINE, OFF, WAITS
 from .topology import topology
 
@@ -36,8 +36,9 @@ def _template() -> Template:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(states=_STATES, ways=modes.DIRECTIONS)
-    environment.filters.update(drawing=_drawing, cell=_cell, summary=_summary)
+    environment.globals.update(states=_STATES, ways=modes.DIRECTIONS, metrics=comparison.METRICS)
+    environment.filters.update(drawing=_drawing, cell=_cell, summary=_summary, plot=_plot, number=comparison.number)
+    environment.filters.update(medians=comparison.medians, rows=comparison.rows, sentences=comparison.sentences)
     return environment.get_template("report.html.j2")
 
 
@@ -48,13 +49,17 @@ def page(fleet: State) -> str:
     return _template().render(
         fleet=fleet,
         counts={state: count for state, count in counts.items() if count},
-        style=Markup(drawing.STYLE),  # noqa: S704  # our own
+        style=Markup(drawing.STYLE + plot.STYLE),  # noqa: S704  # our own
         guests=sum(len(host["guests"]) for host in hosts),
     )
 
 
 def _drawing(host: State) -> Markup:
     return Markup(ET.tostring(drawing.svg(topology(host)), encoding="unicode"))  # noqa: S704  # escaped by ElementTree
+
+
+def _plot(run: State) -> Markup:
+    return Markup(ET.tostring(plot.svg(run), encoding="unicode"))  # noqa: S704  # escaped by ElementTree
 
 
 def _cell(direction: State) -> State:

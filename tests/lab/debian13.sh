@@ -10,6 +10,7 @@ mkdir -p "$(dirname "$1")"
 exec 9>"$1.lock"
 flock 9 # another test run may be making the same one
 [ "$(cat "$1/packages" 2>/dev/null)" = "$packages" ] && exit 0 # else there is none, or one of another list
+[ ! -t 2 ] || echo "Making a Debian 13 for lab hosts, once; this takes a minute or two" >&2
 rm -rf --one-file-system "$1.new"
 # in a mount namespace of its own: when it is killed, its /proc and /sys go with it
 unshare --mount mmdebstrap --quiet --variant=apt --include="$packages" trixie "$1.new"

@@ -8,6 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+from progress import Progress
 from systemd_host import PROJECT, ROOT, run, until
 
 SRIOV = "kvmsriov"
@@ -64,7 +65,9 @@ class SriovHost:
         (self.home / "pid").write_text(str(qemu_process.pid))
 
     def wait(self) -> None:
-        if not until((self.home / "ready").exists, BOOT_SECONDS):
+        with Progress(f"{SRIOV} boots, in a virtual machine without KVM"):
+            booted = until((self.home / "ready").exists, BOOT_SECONDS)
+        if not booted:
             raise SystemExit(f"lab: {SRIOV} did not start:\n{(self.home / 'log').read_text()}")
 
     def power_off(self) -> None:

@@ -15,6 +15,8 @@ import time
 import typing as t
 from pathlib import Path
 
+from progress import Progress
+
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 ROOT = PROJECT / ".cache/debian13"
@@ -199,7 +201,9 @@ class SystemdHost:
         }
         deadline = time.monotonic() + BOOT_SECONDS
         for what, step in steps.items():
-            if not until(step, deadline - time.monotonic()):
+            with Progress(f"{self.name} boots, and waits for {what}"):
+                started = until(step, deadline - time.monotonic())
+            if not started:
                 raise SystemExit(f"lab: {self.name}: {what} did not start:\n{(self.home / 'log').read_text()[-4000:]}")
 
     def power_off(self) -> None:

@@ -93,15 +93,30 @@ def endpoint_in(descriptor: int, link: str, mac: str, ip: str = "") -> Iterator[
     """An endpoint on a link inside a namespace; brings the link up."""
 
     def enter() -> Endpoint:
-        _libc("setns", descriptor, _CLONE_NEWNET)
         _set_up(link)
         return Endpoint(link, mac, ip)
 
-    opened = _elsewhere(enter)
+    opened = inside(descriptor, enter)
     try:
         yield opened
     finally:
         opened.close()
+
+
+def inside(descriptor: int, work: Callable[[], T]) -> T:
+    """What a function answers in a namespace."""
+
+    def enter() -> T:
+        _libc("setns", descriptor, _CLONE_NEWNET)
+        return work()
+
+    return _elsewhere(enter)
+
+
+def forward() -> None:
+    """Let the namespace of the calling thread pass on IPv4 packets that are for others."""
+    with open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as file:
+        file.write("1")
 
 
 def ask(

@@ -266,6 +266,14 @@ class Netlink:
         message = {"family": socket.AF_INET, "prefixlen": prefix, "link": name, "attrs": attrs}
         self._do(f"give {address}/{prefix} to {name}", Request("add", "address", message))
 
+    def add_route(self, subnet: str, gateway: str) -> None:
+        """Let a subnet be reached through a gateway; 0.0.0.0/0 is everything else."""
+        address, _slash, prefix = subnet.partition("/")
+        # linux/rtnetlink.h: the main table, by an administrator, of universal scope, unicast
+        fields = {"family": socket.AF_INET, "dst_len": int(prefix), "table": 254, "proto": 4, "scope": 0, "type": 1}
+        attrs = {"RTA_GATEWAY": gateway, **({"RTA_DST": address} if int(prefix) else {})}
+        self._do(f"reach {subnet} through {gateway}", Request("add", "route", {**fields, "attrs": attrs}))
+
     def set_vlans(self, name: str, verb: str, vlans: list[Message], *, of_bridge: bool) -> None:
         """Add or delete VLANs of a port, or of a bridge itself."""
         message = bridge_request(name, of_bridge=of_bridge, vlans=vlans)
