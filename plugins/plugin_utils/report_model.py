@@ -57,6 +57,7 @@ def host(known: Mapping[str, t.Any], name: str, wanted: Iterable[State]) -> Stat
         "guests": guests,
         "links": _links(seen, guests, networks),
         "ovs_bridges": seen.get("ovs_bridges") or {},
+        "benchmark": [],
     }
     return {**told, "state": _state_of(told)}
 

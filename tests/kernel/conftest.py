@@ -14,7 +14,7 @@ from pathlib import Path
 import libvirt
 import pytest
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.field import clean
-from ansible_collections.kvm.hostnet.plugins.module_utils._core.resource import Resource
+from ansible_collections.kvm.hostnet.plugins.module_utils._core.resource import Procedure, Resource
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.runner import converge
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources import port_host
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.bridges import Bridges
@@ -72,6 +72,8 @@ def do(kind, items=None, check=False, **options):
     if desired or items is not None:
         params[kind.items.name] = desired
     with kind.open(params, writable=not check) as opened:
+        if isinstance(opened, Procedure):
+            return opened.perform()
         if not isinstance(opened, Resource):
             return opened.answer()
         return converge(opened, desired, check=check)

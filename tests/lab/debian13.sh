@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Make the root directory of a Debian 13 host, with libvirt 11.3, once: debian13.sh DIRECTORY
 set -eu
-packages=dbus,dnsmasq-base,ethtool,iproute2,iptables,kmod,libvirt-daemon,libvirt-daemon-driver-network
+packages=dbus,dnsmasq-base,ethtool,iperf3,iproute2,iptables,kmod,libvirt-daemon,libvirt-daemon-driver-network
 packages=$packages,libvirt-daemon-driver-nodedev,libvirt-daemon-driver-nwfilter,libvirt-daemon-driver-qemu,lldpad,lldpd
 packages=$packages,network-manager,openssh-server,openvswitch-switch,procps,python3-hypothesis,python3-libvirt
-packages=$packages,python3-pyroute2,python3-pytest,qemu-system-x86,udev
+packages=$packages,python3-pyroute2,python3-pytest,qemu-system-x86,sockperf,udev
 mkdir -p "$(dirname "$1")"
 exec 9>"$1.lock"
 flock 9 # another test run may be making the same one

@@ -167,6 +167,14 @@ def random_mac() -> str:
     return "02:" + ":".join(f"{byte:02x}" for byte in os.urandom(5))
 
 
+def port_mac() -> str:
+    """For a port of a bridge: a bridge takes the lowest address of its ports, and is to keep the one that it has.
+
+    libvirt gives taps such addresses too.
+    """
+    return "fe" + random_mac()[2:]
+
+
 def _elsewhere(work: Callable[[], T]) -> T:
     """Run in a thread of its own: a network namespace belongs to a thread, and this one ends with it."""
     outcome: list[t.Any] = []

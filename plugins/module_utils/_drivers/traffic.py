@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What passes between two network namespaces, measured by iperf3 and sockperf.
 
-nsenter takes each program into its namespace, and timeout ends it there, whatever becomes of this process.
+nsenter takes each program into its namespace; timeout ends it there, and so does the end of this process.
 This file is private to the collection.
 """
 
@@ -114,8 +114,9 @@ def busy() -> float:
 
 
 def _entered(namespace: int, seconds: float, *words: str) -> list[str]:
-    limit = ("timeout", "--signal=KILL", f"{seconds + _GRACE:.0f}")
-    return [*limit, "nsenter", f"--net=/proc/self/fd/{namespace}", *words]
+    with_us = ("setpriv", "--pdeathsig", "TERM")  # timeout hands it on
+    limit = ("timeout", "--kill-after=1", f"{seconds + _GRACE:.0f}")
+    return [*with_us, *limit, "nsenter", f"--net=/proc/self/fd/{namespace}", *words]
 
 
 def _run(namespace: int, seconds: float, *words: str) -> str:
@@ -163,7 +164,7 @@ def _connects(address: str) -> bool:
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
-    server.terminate()  # timeout hands it on
+    server.terminate()
     try:
         server.wait(_GRACE)
     except subprocess.TimeoutExpired:

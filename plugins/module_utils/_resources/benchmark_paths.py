@@ -200,7 +200,7 @@ def _inside(namespace: int, work: Callable[[Netlink], T]) -> T:
 def _add_cable(link: Netlink, namespace: int) -> str:
     """A cable from here into a namespace: its end there has the name, its end here that name and a p."""
     name = _name()
-    link.add_veth(f"{name}p", frames.random_mac(), name, frames.random_mac(), namespace)
+    link.add_veth(f"{name}p", frames.port_mac(), name, frames.random_mac(), namespace)
     return name
 
 

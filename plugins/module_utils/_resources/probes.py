@@ -150,7 +150,7 @@ class OnBridge(Probe):
 
     def _connect(self, name: str, number: int, namespace: int) -> str:
         outer, mac = f"{name}p", frames.random_mac()
-        self._netlink.add_veth(outer, frames.random_mac(), name, mac, namespace)
+        self._netlink.add_veth(outer, frames.port_mac(), name, mac, namespace)
         self._netlink.set_link(outer, master=self._place["lower"], up=True)
         self.ports.append(outer)
         return mac
@@ -165,7 +165,7 @@ class OvsProbe(LanProbe):
 
     def _connect(self, name: str, number: int, namespace: int) -> str:
         outer, mac, bridge = f"{name}p", frames.random_mac(), self._place["lower"]
-        self._netlink.add_veth(outer, frames.random_mac(), name, mac, namespace)
+        self._netlink.add_veth(outer, frames.port_mac(), name, mac, namespace)
         self._stack.callback(ovsdb_bridges.put, outer, "", {})
         ovsdb_bridges.put(outer, bridge, {ovsdb_bridges.OWN: "probe"}, self._place["tag"])
         self._netlink.set_link(outer, up=True)
