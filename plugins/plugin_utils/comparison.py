@@ -13,6 +13,8 @@ import math
 import statistics
 import typing as t
 
+from ..module_utils._core import modes
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -53,7 +55,7 @@ _BOUND = 0.97  # of the rate that a transfer was bound to, from which on it has 
 
 def measured(told: State) -> list[str]:
     """The paths that there are figures of."""
-    return [path for path, found in told["paths"].items() if found["rounds"]]
+    return [path for path in modes.PATHS if told["paths"].get(path, {}).get("rounds")]
 
 
 def values(told: State, path: str, metric: Metric) -> list[float]:
@@ -151,7 +153,7 @@ def rows(told: State) -> list[State]:
             "skipped": found["skipped"] if not found["rounds"] else None,
             "figures": {metric.name: _spread(values(told, path, metric)) for metric in METRICS if found["rounds"]},
         }
-        for path, found in told["paths"].items()
+        for path, found in ((path, told["paths"][path]) for path in modes.PATHS if path in told["paths"])
     ]
 
 
@@ -189,13 +191,18 @@ def medians(told: State, metric: Metric) -> dict[str, float]:
 
 def runs(known: str, hosts: Iterable[str], told: t.Mapping[str, t.Mapping[str, t.Any]], when: str) -> State:
     """All runs so far, as a file that is known holds them, and this one."""
-    earlier = json.loads(known)["runs"] if known.strip() else []
     fresh = {host: told[host]["hostnet_benchmark_run"] for host in hosts if "hostnet_benchmark_run" in told[host]}
     kept = {host: {word: run[word] for word in _KEPT} for host, run in fresh.items()}
-    return {"runs": [*earlier, *([{"when": when, "hosts": kept}] if kept else [])]}
+    return {"runs": [*_read(known), *([{"when": when, "hosts": kept}] if kept else [])]}
 
 
 def of_host(known: str, host: str) -> list[State]:
     """The runs on a host, the newest first, each with when it was."""
-    found = json.loads(known)["runs"] if known.strip() else []
-    return [{"when": run["when"], **run["hosts"][host]} for run in reversed(found) if host in run["hosts"]]
+    return [{"when": run["when"], **run["hosts"][host]} for run in reversed(_read(known)) if host in run["hosts"]]
+
+
+def _read(known: str) -> list[State]:
+    try:
+        return [*json.loads(known or '{"runs": []}')["runs"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError("benchmark.json holds no runs of the benchmark; move it away") from error

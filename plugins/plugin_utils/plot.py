@@ -10,59 +10,49 @@ import statistics
 import typing as t
 from xml.etree import ElementTree as ET
 
-from .comparison import METRICS, measured, number, values
+from .comparison import measured, number, values
 
 if t.TYPE_CHECKING:
     from .comparison import Metric
 
     State = dict[str, t.Any]
 
-_WIDTH, _LEFT, _RIGHT, _ROW, _HEAD, _GAP = 300, 104, 46, 20, 22, 18  # pixels, of a panel and around its rows
+_WIDTH, _LEFT, _RIGHT, _ROW, _HEAD, _GAP = 380, 108, 60, 20, 22, 18  # pixels, of a panel and around its rows
 #: the look, beside that of the drawing whose colours it takes
 STYLE = """
 .plot { font: 11px system-ui, sans-serif; }
 .plot text { fill: var(--ink); }
-.plot .dim { fill: var(--dim); }
+.plot .dim { fill: var(--dim); font-size: 11px; }
 .plot .head { font-weight: 600; }
 .plot line { stroke: var(--line); stroke-width: .6; }
-.plot circle { fill: var(--dot, #0969da); fill-opacity: .45; }
-.plot .median { stroke: var(--dot, #0969da); stroke-width: 2.5; }
+.plot circle { fill: var(--dot); fill-opacity: .45; }
+.plot .median { stroke: var(--dot); stroke-width: 2.5; }
 """
 
 
-def svg(told: State, columns: int = 3) -> ET.Element:
-    """All metrics of one run on one host; every axis begins at nothing."""
-    height = _HEAD + _ROW * len(measured(told)) + _GAP
-    lines = -(-len(METRICS) // columns)
-    size = {"width": str(columns * _WIDTH), "height": str(lines * height)}
-    root = ET.Element(
-        "svg",
-        {"class": "plot", "viewBox": f"0 0 {size['width']} {size['height']}", **size, "role": "img",
-         "aria-label": "How fast each path is, a dot for each round"},
-    )  # fmt: skip
-    for place, metric in enumerate(METRICS):
-        x, y = place % columns * _WIDTH, place // columns * height
-        _panel(ET.SubElement(root, "g", {"transform": f"translate({x} {y})"}), told, metric)
-    return root
-
-
-def _panel(group: ET.Element, told: State, metric: Metric) -> None:
+def panel(told: State, metric: Metric) -> ET.Element:
+    """One metric of one run on one host; the axis begins at nothing."""
+    size = {"width": str(_WIDTH), "height": str(_HEAD + _ROW * len(measured(told)) + _GAP)}
     better = "more is better" if metric.more_is_better else "less is better"
-    _text(group, _LEFT, 12, f"{metric.title}, {metric.unit}", "head")
-    ET.SubElement(group, "title").text = better
+    label = f"{metric.title} of each path, a dot for each round; {better}"
+    box = f"0 0 {size['width']} {size['height']}"
+    root = ET.Element("svg", {"class": "plot", "viewBox": box, **size, "role": "img", "aria-label": label})
+    ET.SubElement(root, "title").text = label
+    _text(root, _LEFT, 12, f"{metric.title}, {metric.unit}", "head")
     names = measured(told)
     most = max((max(values(told, name, metric)) for name in names), default=0.0) or 1.0
     room = _WIDTH - _LEFT - _RIGHT
     for place, name in enumerate(names):
         y = _HEAD + _ROW * place + _ROW / 2
-        _text(group, _LEFT - 6, y + 4, name, "dim", **{"text-anchor": "end"})
-        _line(group, (_LEFT, y), (_LEFT + room, y))
+        _text(root, _LEFT - 6, y + 4, name, "dim", **{"text-anchor": "end"})
+        _line(root, (_LEFT, y), (_LEFT + room, y))
         found = values(told, name, metric)
         for value in found:
-            ET.SubElement(group, "circle", {"cx": f"{_LEFT + room * value / most:.1f}", "cy": f"{y:.1f}", "r": "3"})
+            ET.SubElement(root, "circle", {"cx": f"{_LEFT + room * value / most:.1f}", "cy": f"{y:.1f}", "r": "3"})
         x = _LEFT + room * statistics.median(found) / most
-        _line(group, (x, y - 7), (x, y + 7), "median")
-        _text(group, _WIDTH - _RIGHT + 6, y + 4, number(statistics.median(found)))
+        _line(root, (x, y - 7), (x, y + 7), "median")
+        _text(root, _WIDTH - _RIGHT + 6, y + 4, number(statistics.median(found)))
+    return root
 
 
 def _line(group: ET.Element, begin: tuple[float, float], end: tuple[float, float], kind: str = "") -> None:

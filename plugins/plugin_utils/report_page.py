@@ -36,8 +36,8 @@ def _template() -> Template:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(states=_STATES, ways=modes.DIRECTIONS, metrics=comparison.METRICS)
-    environment.filters.update(drawing=_drawing, cell=_cell, summary=_summary, plot=_plot, number=comparison.number)
+    environment.globals.update(states=_STATES, ways=modes.DIRECTIONS, metrics=comparison.METRICS, paths=modes.PATHS)
+    environment.filters.update(drawing=_drawing, cell=_cell, summary=_summary, panel=_panel, number=comparison.number)
     environment.filters.update(medians=comparison.medians, rows=comparison.rows, sentences=comparison.sentences)
     return environment.get_template("report.html.j2")
 
@@ -58,8 +58,8 @@ def _drawing(host: State) -> Markup:
     return Markup(ET.tostring(drawing.svg(topology(host)), encoding="unicode"))  # noqa: S704  # escaped by ElementTree
 
 
-def _plot(run: State) -> Markup:
-    return Markup(ET.tostring(plot.svg(run), encoding="unicode"))  # noqa: S704  # escaped by ElementTree
+def _panel(run: State, metric: comparison.Metric) -> Markup:
+    return Markup(ET.tostring(plot.panel(run, metric), encoding="unicode"))  # noqa: S704  # escaped by ElementTree
 
 
 def _cell(direction: State) -> State:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.kvm.hostnet.plugins.plugin_utils import report_model, report_page
 
-from ..report_cases import ADDRESS, known, link, network, nic
+from ..report_cases import ADDRESS, benchmark_run, known, link, network, nic
 
 DRIVER = Path("/usr/bin/chromedriver")
 if not DRIVER.exists():
@@ -74,8 +74,27 @@ def broken(name):
     )  # fmt: skip
 
 
+def rounds(median, spread):
+    return [median * (1 + spread * (number % 4 - 1.5)) for number in range(8)]
+
+
+RUN = {
+    "when": "2026-01-31 11:00",
+    **benchmark_run(
+        {
+            "bridge": {"transactions": rounds(28000, 0.02), "p99": rounds(60, 0.2), "gbits": rounds(9.1, 0.1)},
+            "macvtap_bridge": {"transactions": rounds(36000, 0.02), "p99": rounds(62, 0.2), "gbits": rounds(9.3, 0.1)},
+            "routed": {"transactions": rounds(26000, 0.02), "p99": rounds(95, 0.2), "gbits": rounds(8.8, 0.1)},
+        },
+        rate=0,
+        uplink=STRANGE,
+    ),
+}
+RUN["paths"]["macvtap_vepa"] = {"skipped": "the switch behind eth1 does not reflect frames", "rounds": []}
+
 FLEETS = {
     "one": [broken("kvm1")],
+    "measured": [{**fine("kvm1"), "benchmark": [RUN, {**RUN, "when": "2026-01-30 11:00"}]}],
     "few": [fine("kvm1"), broken("kvm2"), report_model.host({}, "kvm3", ())],
     "many": [broken(f"kvm{number}") if number % 40 == 7 else fine(f"kvm{number}", 30) for number in range(1, 201)],
 }
@@ -193,6 +212,23 @@ def test_no_page_is_wider_than_its_window(name, width, height, scheme, browser):
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
     background = page.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, background[4:-1].split(","))) < 3 * 128) == (scheme == "dark")
+
+
+@pytest.mark.parametrize(("name", "width", "scheme"), [("measured", 1280, "light"), ("measured-dark", 390, "dark")])
+def test_how_fast_each_path_is(name, width, scheme, browser):
+    page = browser("measured", width=width, height=1400, scheme=scheme)
+    section = page.find_element(By.CSS_SELECTOR, ".benchmark")
+    page.execute_script("arguments[0].scrollIntoView()", section)
+    shot(page, name)
+    assert len(section.find_elements(By.CSS_SELECTOR, ".plot circle")) == 5 * 3 * 8
+    assert "macvtap_bridge has the most round trips a second; bridge has 0.78 times as many" in section.text
+    assert "macvtap_vepa is not measured: the switch behind eth1 does not reflect frames" in section.text
+    assert STRANGE in section.text and page.title == "Guest networks of 1 host"
+    assert [row.text.split()[0] for row in section.find_elements(By.CSS_SELECTOR, "tbody tr")] == [
+        "2026-01-31",
+        "2026-01-30",
+    ]
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
 
 
 def test_on_paper(browser):

@@ -92,6 +92,8 @@ MODES = {
     ),
     "sriov": Mode("sriov", "hostdev", ("uplink",), ("vf_count", *_FUNCTIONS), (YES, YES, YES, YES, YES)),
 }
+#: modes whose frames each have a way of their own; those of isolated go as those of bridge, those of open as of routed
+PATHS = ("bridge", "macvtap_bridge", "macvtap_vepa", "passthrough", "routed", "nat")
 COMMON = ("name", "mode", "state", "autostart")
 KNOWN = {*COMMON, *(word for mode in MODES.values() for word in (*mode.needs, *mode.takes))}
 

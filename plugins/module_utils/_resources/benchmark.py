@@ -12,13 +12,13 @@ import time
 import typing as t
 from contextlib import ExitStack, contextmanager
 
-from .._core import canonical
+from .._core import canonical, modes
 from .._core.errors import HostNetError
 from .._core.field import Field
 from .._core.resource import Query
 from .._drivers import netlink, traffic
 from .._drivers.sysfs import Sysfs
-from .benchmark_paths import PATHS, PREFIX, Paths, far_address, random_subnet
+from .benchmark_paths import PREFIX, Paths, far_address, random_subnet
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ _BUSY = 0.5  # of its processors
 _SPREAD = "More than half of what the processors of this host can do goes into other things, so figures will spread"
 
 UPLINK = Field("uplink", canonical=canonical.link_name)
-PATHS_FIELD = Field("paths", type="list", choices=PATHS, default=list(PATHS))
+PATHS_FIELD = Field("paths", type="list", choices=modes.PATHS, default=list(modes.PATHS))
 SUBNET = Field("subnet", canonical=canonical.subnet)
 
 

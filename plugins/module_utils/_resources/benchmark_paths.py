@@ -12,6 +12,7 @@ import ipaddress
 import secrets
 import typing as t
 
+from .._core.modes import PATHS
 from .._drivers import frames, netlink, traffic
 
 if t.TYPE_CHECKING:
@@ -23,7 +24,6 @@ if t.TYPE_CHECKING:
 
     T = t.TypeVar("T")
 
-PATHS = ("bridge", "macvtap_bridge", "macvtap_vepa", "passthrough", "routed", "nat")
 BEHIND_HOST = ("routed", "nat")  # paths on which the host forwards packets
 _MACVLANS = {"macvtap_bridge": "bridge", "macvtap_vepa": "vepa"}
 _NOBODYS = ipaddress.IPv4Network("198.18.0.0/15")  # for benchmarks, used in no network (RFC 2544)
