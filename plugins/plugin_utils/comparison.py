@@ -169,11 +169,11 @@ def number(value: float) -> str:
 def table(told: State) -> list[str]:
     """For a terminal."""
     head = ("path", *(f"{metric.title}, {metric.unit}" for metric in METRICS))
-    lines = [head, *(_cells(row) for row in rows(told) if not row["skipped"])]
+    lines = [head, *(_cells(row) for row in rows(told) if row["figures"])]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
-    skipped = [f"{row['path']} is not measured: {row['skipped']}" for row in rows(told) if row["skipped"]]
-    return [*shown, *skipped, *sentences(told)]
+    why = {row["path"]: row["skipped"] or "this is check mode" for row in rows(told) if not row["figures"]}
+    return [*shown, *(f"{path} is not measured: {reason}" for path, reason in why.items()), *sentences(told)]
 
 
 def _cells(row: State) -> tuple[str, ...]:
@@ -190,9 +190,9 @@ def medians(told: State, metric: Metric) -> dict[str, float]:
 
 
 def runs(known: str, hosts: Iterable[str], told: t.Mapping[str, t.Mapping[str, t.Any]], when: str) -> State:
-    """All runs so far, as a file that is known holds them, and this one."""
+    """All runs so far, as a file that is known holds them, and this one with the hosts that it has figures of."""
     fresh = {host: told[host]["hostnet_benchmark_run"] for host in hosts if "hostnet_benchmark_run" in told[host]}
-    kept = {host: {word: run[word] for word in _KEPT} for host, run in fresh.items()}
+    kept = {host: {word: run[word] for word in _KEPT} for host, run in fresh.items() if measured(run)}
     return {"runs": [*_read(known), *([{"when": when, "hosts": kept}] if kept else [])]}
 
 

@@ -39,52 +39,47 @@ def counts(run, host):
     return {path: len(found["rounds"]) for path, found in run["hosts"][host]["paths"].items()}
 
 
-def test_a_host_that_allows_it_is_measured_and_runs_are_kept(benchmark):
-    inventory = {"kvm1": {**QUICK, **PATHS, **UPLINK}, "kvm2": {}}
+def test_hosts_are_measured_that_allow_it_and_mistakes_fail_their_host_alone(benchmark):
+    inventory = {
+        "kvm1": {**QUICK, **PATHS, **UPLINK},
+        "kvm2": {},
+        "kvm3": {**QUICK, **PATHS, "hostnet_benchmark_uplink": "nix"},
+        "gone": {**QUICK, "ansible_host": "10.88.1.1", "ansible_port": 1},
+        "alone": {**QUICK, "ansible_host": "10.88.1.2", "hostnet_benchmark_peer": "nobody"},
+        "misspelt": {**QUICK, "ansible_host": "10.88.1.2", "hostnet_benchmark_paths": ["brigde"]},
+        "last": {**QUICK, "ansible_host": "10.88.1.2", "hostnet_benchmark_paths": ["nat"]},
+    }
     done, runs, page = benchmark(inventory)
-    assert done.code == 0 and [*runs[0]["hosts"]] == ["kvm1"]
+    assert done.code == 2
     assert counts(runs[0], "kvm1") == {"bridge": 2, "macvtap_bridge": 2, "nat": 2}
-    assert "Allow it with hostnet_benchmark: true" in done.output
+    assert counts(runs[0], "last") == {"nat": 2} and len(runs[0]["hosts"]) == 2
+    assert done.output.count("Allow it with hostnet_benchmark: true") == 1
     assert "With 2 rounds, chance cannot be told from a difference" in done.output
-    assert page.count('<svg class="plot"') == 5
-    _done, runs, page = benchmark(inventory)
-    assert len(runs) == 2 and page.count('<svg class="plot"') == 5 and page.count(f"<td>{runs[0]['when']}</td>") >= 1
+    assert page.count('<svg class="plot"') == 10
+    sentences = {
+        "kvm3": "There is no interface nix on this host",
+        "gone": "The host was not reached: ",
+        "alone": "hostnet_benchmark_peer is nobody; name another host of the inventory",
+        "misspelt": "value of paths must be one or more of: bridge, macvtap_bridge",
+    }
+    assert {host for host in inventory if done.failure(host)} == {*sentences}
+    assert all(sentence in done.failure(host) for host, sentence in sentences.items())
 
 
-def test_between_two_hosts(benchmark):
+def test_between_two_hosts_and_runs_are_kept(benchmark):
     peer = {
         **QUICK,
         "hostnet_benchmark_peer": "kvm2",
         "hostnet_benchmark_paths": ["bridge", "macvtap_bridge", "routed"],
     }
-    done, runs, _page = benchmark({"kvm1": {**peer, **UPLINK}, "kvm2": {"hostnet_benchmark_uplink": "up2"}})
+    inventory = {"kvm1": {**peer, **UPLINK}, "kvm2": {"hostnet_benchmark_uplink": "up2"}}
+    done, runs, _page = benchmark(inventory)
     assert done.code == 0
     assert counts(runs[0], "kvm1") == {"bridge": 0, "macvtap_bridge": 2, "routed": 2}
     assert runs[0]["hosts"]["kvm1"]["paths"]["bridge"]["skipped"] == "up1 is under no bridge"
-
-
-@pytest.mark.parametrize(
-    ("mistake", "sentence"),
-    [
-        ({"hostnet_benchmark_uplink": "nix"}, "There is no interface nix on this host"),
-        ({"hostnet_benchmark_rounds": 0}, "rounds is 0; write at least 1"),
-        ({"hostnet_benchmark_paths": ["brigde"]}, "value of paths must be one or more of: bridge, macvtap_bridge"),
-        ({"hostnet_benchmark_peer": "nobody"}, "nobody"),
-    ],
-)
-def test_a_mistake_fails_that_host_alone(mistake, sentence, benchmark):
-    inventory = {
-        "kvm1": {**QUICK, **PATHS, **UPLINK, **mistake},
-        "kvm2": {**QUICK, **UPLINK, "hostnet_benchmark_paths": ["nat"]},
-    }
-    done, runs, _page = benchmark(inventory)
-    assert done.code == 2 and sentence in done.failure("kvm1") and not done.failure("kvm2")
-    assert [*runs[0]["hosts"]] == ["kvm2"]
-
-
-def test_check_mode_measures_nothing(benchmark):
-    done, runs, _page = benchmark({"kvm1": {**QUICK, **PATHS, **UPLINK, "hostnet_benchmark_peer": "kvm2"}}, "--check")
-    assert done.code == 0 and counts(runs[0], "kvm1") == {"bridge": 0, "macvtap_bridge": 0, "nat": 0}
+    done, runs, page = benchmark(inventory, "--check")
+    assert done.code == 0 and "routed is not measured: this is check mode" in done.output
+    assert len(runs) == 1 and page.count('<svg class="plot"') == 5
 
 
 @pytest.mark.parametrize("terminal", [True, False])

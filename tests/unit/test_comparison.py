@@ -85,11 +85,14 @@ def test_paths_that_all_reach_their_bound_are_not_compared_in_throughput():
 
 
 def test_the_table_of_a_terminal():
-    run = told(bridge=EIGHT, nat=[])
+    run = told(bridge=EIGHT, routed=[], nat=[])
     run["paths"]["nat"]["skipped"] = "NAT needs nft or iptables on the host"
     lines = comparison.table(run)
     assert lines[0].startswith("path    round trips, 1/s") and lines[1].startswith("bridge  100 (80-120)")
-    assert lines[2:] == ["nat is not measured: NAT needs nft or iptables on the host"]
+    assert lines[2:] == [
+        "routed is not measured: this is check mode",
+        "nat is not measured: NAT needs nft or iptables on the host",
+    ]
 
 
 def test_runs_are_kept_and_found_again():
@@ -101,7 +104,8 @@ def test_runs_are_kept_and_found_again():
         "2026-01-01 10:00",
     ]
     assert comparison.of_host(json.dumps(both), "kvm2") == comparison.of_host("", "kvm1") == []
-    assert comparison.runs(json.dumps(first), ["kvm2"], known, "2026-01-03 10:00") == first
+    nothing = {**known, "kvm2": {"hostnet_benchmark_run": told(bridge=[])}}
+    assert comparison.runs(json.dumps(first), ["kvm2"], nothing, "2026-01-03 10:00") == first
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"runs": 1}', '{"hosts": []}'])

@@ -62,6 +62,7 @@ class Paths:
         self._sysfs = sysfs
         self._uplink = uplink
         self._stack = stack
+        self._taken: list[str] = []  # virtual functions of ends: a link in another namespace is not seen to be on them
         master = sysfs.master(uplink) if uplink else None
         self.bridge = uplink if uplink and sysfs.is_bridge(uplink) else master[1] if master else ""
 
@@ -177,7 +178,9 @@ class Paths:
 
     def _passthrough(self, namespace: int) -> str:
         """A whole virtual function, with the MAC address that it has."""
-        name, nic = _name(), self._free()[0]
+        name = _name()
+        nic = next(free for free in self._free() if free not in self._taken)
+        self._taken.append(nic)
         if not self._sysfs.is_up(nic):
             self._netlink.set_link(nic, up=True)
             self._stack.callback(self._netlink.set_link, nic, up=False)
