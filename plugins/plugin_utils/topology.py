@@ -237,10 +237,9 @@ def mermaid(found: Topology) -> str:
     """One host: https://mermaid.js.org/syntax/flowchart.html"""
     numbers = {node.id: f"n{number}" for number, node in enumerate(found.nodes)}
     lines = ["flowchart LR", f'    subgraph host["{_quoted(found.host)}"]']
-    for node in found.nodes:
-        text = "<br/>".join(_quoted(part) for part in (node.title, node.subtitle) if part)
-        lines.append(f'    {numbers[node.id]}["{text}"]:::{node.state}')
+    lines += [_mermaid_node(node, numbers[node.id]) for node in found.nodes if node.column != _SWITCH]
     lines.append("    end")
+    lines += [_mermaid_node(node, numbers[node.id]) for node in found.nodes if node.column == _SWITCH]
     for edge in found.edges:
         arrow = "---" if edge.solid else "-.-"
         label = f"|{chr(34)}{_quoted(edge.label)}{chr(34)}|" if edge.label else ""
@@ -252,6 +251,11 @@ def mermaid(found: Topology) -> str:
         f"    classDef {FINE} stroke:#3a7f5c",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _mermaid_node(node: Node, name: str) -> str:
+    text = "<br/>".join(_quoted(part) for part in (node.title, node.subtitle) if part)
+    return f'    {name}["{text}"]:::{node.state}'
 
 
 def _quoted(text: str) -> str:

@@ -175,6 +175,11 @@ def test_a_name_is_only_a_name(name):
     assert "<" not in text.replace("<br/>", "") and "{{" not in text
 
 
+def test_the_switch_is_drawn_beside_its_host():
+    inside, outside = mermaid(topology(told(links={"eth1": link(lldp=[{"name": "tor1"}])}))).split("    end\n")
+    assert "eth1" in inside and "tor1" not in inside and "tor1" in outside
+
+
 def test_a_neighbour_may_call_itself_anything():
     heard = [{"name": "\x1b[31mtor\x00", "port": "\x01"}]
     host = told(networks=[LAN], links={"eth1": link(lldp=heard)})
