@@ -29,16 +29,13 @@ class ActionModule(ActionBase):
         began, host = time.monotonic(), task_vars["inventory_hostname"]
         result.update(self._round(task_vars))
         for number in range(1, int(asked)):
-            if result.get("failed"):
-                break
+            names = [path for path, found in result.get("paths", {}).items() if not found["skipped"]]
+            if result.get("failed") or not names:
+                return result
             _tell(host, number, int(asked), began)
-            names = list(result["paths"])
-            turned = (
-                names[number % len(names) :] + names[: number % len(names)]
-            )  # whoever is first may have an advantage
-            _add(result, self._round(task_vars, paths=turned))
-        else:
-            _tell(host, int(asked), int(asked), began)
+            first = number % len(names)  # which may have an advantage
+            _add(result, self._round(task_vars, paths=names[first:] + names[:first]))
+        _tell(host, int(asked), int(asked), began)
         return result
 
     def _round(self, task_vars: t.Any, **more: t.Any) -> Result:

@@ -46,6 +46,14 @@ def test_hosts_are_measured_that_allow_it_and_mistakes_fail_their_host_alone(ben
         "kvm3": {**QUICK, **PATHS, "hostnet_benchmark_uplink": "nix"},
         "gone": {**QUICK, "ansible_host": "10.88.1.1", "ansible_port": 1},
         "alone": {**QUICK, "ansible_host": "10.88.1.2", "hostnet_benchmark_peer": "nobody"},
+        "apart": {
+            **QUICK,
+            **UPLINK,
+            "ansible_host": "10.88.1.2",
+            "hostnet_benchmark_peer": "kvm1",
+            "hostnet_benchmark_peer_uplink": "nix",
+            "hostnet_benchmark_paths": ["nat"],
+        },
         "misspelt": {**QUICK, "ansible_host": "10.88.1.2", "hostnet_benchmark_paths": ["brigde"]},
         "last": {**QUICK, "ansible_host": "10.88.1.2", "hostnet_benchmark_paths": ["nat"]},
     }
@@ -60,6 +68,7 @@ def test_hosts_are_measured_that_allow_it_and_mistakes_fail_their_host_alone(ben
         "kvm3": "There is no interface nix on this host",
         "gone": "The host was not reached: ",
         "alone": "hostnet_benchmark_peer is nobody; name another host of the inventory",
+        "apart": "There is no interface nix on this host",
         "misspelt": "value of paths must be one or more of: bridge, macvtap_bridge",
     }
     assert {host for host in inventory if done.failure(host)} == {*sentences}
@@ -82,7 +91,7 @@ def test_between_two_hosts_and_runs_are_kept(benchmark):
     assert len(runs) == 1 and page.count('<svg class="plot"') == 5
 
 
-@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("terminal", [True, pytest.param(False, marks=pytest.mark.nightly)])
 def test_progress_is_told_on_a_terminal_alone(terminal, fleet, tmp_path):
     play = tmp_path / "play.yml"
     task = {"kvm.hostnet.benchmark_info": {"paths": ["bridge"], "rounds": 2, "seconds": 1}}

@@ -29,6 +29,8 @@ if t.TYPE_CHECKING:
 
 _IDLE = 1.0  # seconds in which to see how busy the host is by itself
 _BUSY = 0.5  # of its processors
+_SILENT = "that host may not carry this path, or another subnet or firewall may be between the two"
+_DROPPED = "a firewall of the host may drop it"
 _SPREAD = "More than half of what the processors of this host can do goes into other things, so figures will spread"
 
 UPLINK = Field("uplink", canonical=canonical.link_name)
@@ -66,9 +68,6 @@ class Benchmark(Query):
             yield cls(opened, params, writable=writable)
 
     def answer(self) -> State:
-        have = self._sysfs.links()
-        if self._uplink and self._uplink not in have:
-            raise HostNetError(f"There is no interface {self._uplink} on this host; it has {', '.join(have)}")
         paths: State = {path: {"skipped": self._obstacle(path), "rounds": []} for path in self._params["paths"]}
         idle = _load() if self._rounds else 0.0
         for number in range(self._rounds):
@@ -99,7 +98,7 @@ class Benchmark(Query):
                 address = far.address
                 stack.enter_context(traffic.serving(far.namespace, 2 * seconds + paths.patience(ends=self._ends)))
             if not traffic.answers(near.namespace, address, paths.patience(ends=self._ends)):
-                raise HostNetError("the far end does not answer; a firewall of the host may drop what it forwards")
+                raise HostNetError("the far end does not answer; " + (_SILENT if self._ends == 1 else _DROPPED))
             return {
                 **self._transfer(near, address, idle),
                 **traffic.round_trips(near.namespace, address, seconds),
@@ -136,6 +135,9 @@ def check(params: State) -> None:
             raise HostNetError(f"{word} is {params[word]}; write at least 1")
     if params.get("rate", 0) < 0:
         raise HostNetError(f"rate is {params['rate']}; write Mbit/s, or 0 for as fast as it goes")
+    uplink, have = params.get("uplink"), Sysfs().links()
+    if uplink and uplink not in have:
+        raise HostNetError(f"There is no interface {uplink} on this host; it has {', '.join(have)}")
     subnet = params.get("subnet")
     if subnet and (":" in subnet or ipaddress.ip_network(subnet).prefixlen != PREFIX):
         raise HostNetError(f"subnet is {subnet}; write an IPv4 network of prefix {PREFIX}, such as 198.18.7.0/{PREFIX}")
