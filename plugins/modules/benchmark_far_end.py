@@ -23,10 +23,7 @@ options:
     type: str
   paths:
     description:
-      - Which paths are measured. V(bridge) is a cable into a bridge, that of the uplink if it is under one. It stands
-        for mode isolated as well. V(macvtap_bridge) and V(macvtap_vepa) are macvlans on the uplink, V(passthrough) is a
-        macvlan on a virtual function of the uplink that nobody uses, for each end. On V(routed) and V(nat) an end is
-        behind a bridge of a router, which forwards, and masquerades for V(nat). Mode open is the same as V(routed).
+      - Which paths have an end here, as in M(kvm.hostnet.benchmark_info).
     type: list
     elements: str
     choices: [bridge, macvtap_bridge, macvtap_vepa, passthrough, routed, nat]

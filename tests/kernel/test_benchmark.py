@@ -110,8 +110,8 @@ def test_a_path_is_what_it_is_called(path, uplink, seen):
     ("path", "uplink", "reason"),
     [
         ("macvtap_bridge", "", "it needs an uplink, and none is named"),
-        ("macvtap_bridge", BRIDGED, "b0 is under a bridge, where no guest can be beside it"),
-        ("macvtap_vepa", "br9", "br9 is under a bridge"),
+        ("macvtap_bridge", BRIDGED, "b0 is a bridge or a port of one"),
+        ("macvtap_vepa", "br9", "br9 is a bridge or a port of one"),
         ("macvtap_vepa", "up1", "the switch behind up1 does not reflect frames"),
         ("passthrough", UPLINK, "e0 has 0 virtual functions that nobody uses, and 2 are needed"),
         ("macvtap_bridge", "down9", "down9 is down"),

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from xml.etree import ElementTree as ET
 
 import pytest
+from ansible_collections.kvm.hostnet.plugins.module_utils._drivers.sysfs import Sysfs
+from ansible_collections.kvm.hostnet.plugins.module_utils._resources.benchmark_paths import Paths
 from ansible_collections.kvm.hostnet.plugins.plugin_utils import comparison, plot
 from ansible_collections.kvm.hostnet.plugins.plugin_utils.comparison import METRICS, differ, ratio
 
@@ -122,3 +125,23 @@ def test_a_plot_has_a_dot_for_each_round_and_its_axis_begins_at_nothing():
     left = float(root.find("line").get("x1"))
     assert len(dots) == 16 and max(dots) <= float(root.get("width"))
     assert (dots[8] - left) / (dots[0] - left) == pytest.approx(2, rel=0.01)  # the first round of each
+
+
+@pytest.mark.parametrize(
+    ("master", "path", "ends", "reason"),
+    [
+        (("bond", "bond0"), "macvtap_bridge", 2, "eth1 is a bridge or a port of one, or of another device"),
+        (("other device", "ovs-system"), "bridge", 1, "eth1 is under no bridge"),
+        (("bond", "bond0"), "routed", 1, "eth1 is a port of bond0; name that instead"),
+        (("bond", "bond0"), "bridge", 2, None),  # with a bridge of its own
+        (("bridge", "br0"), "bridge", 1, None),
+        (("bridge", "br0"), "routed", 1, None),
+    ],
+)
+def test_a_port_of_something_else_than_a_bridge_is_left_alone(master, path, ends, reason):
+    class Host(Sysfs):
+        def master(self, _link):
+            return master
+
+    told = Paths(None, Host(), "eth1", ExitStack()).obstacle(path, ends=ends)
+    assert told is None if reason is None else told.startswith(reason)

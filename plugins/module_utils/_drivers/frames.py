@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import secrets
 import select
 import socket
 import struct
@@ -160,6 +161,11 @@ def comes_in_at(other: str, link: str) -> bool:
         probing = packets.frame(nobody, source, packets.LOCAL, cookie)
         back = ask(probing, sender, receiver, lambda frame: True if frame.payload[:16] == cookie else None, ())
     return back is not None
+
+
+def link_name() -> str:
+    """A name that no link has."""
+    return f"hn{secrets.token_hex(5)}"
 
 
 def random_mac() -> str:

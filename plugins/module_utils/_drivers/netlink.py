@@ -38,7 +38,7 @@ from .messages import (
 
 
 def _without_the_rest() -> None:
-    """Let parts of pyroute2 be imported without its __init__, which imports all else: half of the time that it takes."""
+    """Let parts of pyroute2 be imported without its __init__, which imports all else and takes as long again."""
     spec = importlib.util.find_spec("pyroute2")
     if "pyroute2" not in sys.modules and spec and spec.submodule_search_locations:
         package = sys.modules["pyroute2"] = types.ModuleType("pyroute2")

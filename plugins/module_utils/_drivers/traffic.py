@@ -8,6 +8,7 @@ This file is private to the collection.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -31,7 +32,6 @@ _SERVERS = {"iperf3": ("-s",), "sockperf": ("sr", "--tcp", "-p", str(_PORTS["soc
 _MESSAGE = 64  # bytes of a request, and of its answer
 _GRACE = 10.0  # seconds beyond its own time that a program may take
 _LISTEN = "0A"  # TCP_LISTEN, include/net/tcp_states.h
-_TICKS = 100  # USER_HZ, in which /proc/stat counts
 _BUSY = (0, 1, 2, 5, 6)  # user, nice, system, irq and softirq: proc(5)
 
 
@@ -74,9 +74,11 @@ def transfer(namespace: int, address: str, seconds: int, megabits: int) -> State
     told = _run(namespace, seconds, "iperf3", "-J", "-c", address, "-t", str(seconds), *bound)
     try:
         end = json.loads(told)["end"]["sum_received"]
-        return {"gbits": end["bits_per_second"] / 1e9, "gbit": end["bytes"] * 8 / 1e9}
     except (ValueError, KeyError) as error:
         raise HostNetError(f"iperf3 to {address} came to no result: {told[-300:].strip()}") from error
+    if not end["bytes"]:
+        raise HostNetError(f"nothing arrived within {seconds} s")
+    return {"gbits": end["bits_per_second"] / 1e9, "gbit": end["bytes"] * 8 / 1e9}
 
 
 def round_trips(namespace: int, address: str, seconds: int) -> State:
@@ -110,7 +112,7 @@ def masquerade(namespace: int, link: str) -> None:
 def busy() -> float:
     """Seconds for which this host's processors have worked since it booted."""
     words = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
-    return sum(int(words[number]) for number in _BUSY) / _TICKS
+    return sum(int(words[number]) for number in _BUSY) / os.sysconf("SC_CLK_TCK")
 
 
 def _entered(namespace: int, seconds: float, *words: str) -> list[str]:

@@ -12,6 +12,7 @@ import ipaddress
 import secrets
 import typing as t
 
+from .._core.errors import HostNetError
 from .._core.modes import PATHS
 from .._drivers import frames, netlink, traffic
 
@@ -63,8 +64,8 @@ class Paths:
         self._uplink = uplink
         self._stack = stack
         self._taken: list[str] = []  # virtual functions of ends: a link in another namespace is not seen to be on them
-        master = sysfs.master(uplink) if uplink else None
-        self.bridge = uplink if uplink and sysfs.is_bridge(uplink) else master[1] if master else ""
+        kind, self._master = (sysfs.master(uplink) if uplink else None) or ("", "")
+        self._bridge = uplink if uplink and sysfs.is_bridge(uplink) else self._master if kind == "bridge" else ""
 
     # what a host can carry
 
@@ -79,14 +80,16 @@ class Paths:
             return
         if not self._uplink:
             yield "it needs an uplink, and none is named"
-        elif path == "bridge" and not self.bridge:
+        elif path == "bridge" and not self._bridge:
             yield f"{self._uplink} is under no bridge"
+        elif path in BEHIND_HOST and self._master and not self._bridge:
+            yield f"{self._uplink} is a port of {self._master}; name that instead"
         elif path == "passthrough" or path in _MACVLANS:
             yield from self._beside_host(path, ends)
 
     def _beside_host(self, path: str, ends: int) -> Iterator[str]:
-        if self.bridge:
-            yield f"{self._uplink} is under a bridge, where no guest can be beside it"
+        if self._bridge or self._master:
+            yield f"{self._uplink} is a bridge or a port of one, or of another device, so no guest can be beside it"
         elif not self._sysfs.is_up(self._uplink):
             yield f"{self._uplink} is down"
         elif path == "passthrough" and len(self._free()) < ends:
@@ -103,8 +106,8 @@ class Paths:
 
     def patience(self, *, ends: int) -> float:
         """Seconds until a path has to carry packets: a bridge that runs STP keeps a new port silent."""
-        has_stp = self._sysfs.attribute(self.bridge, "bridge/stp_state") not in (None, "0") if self.bridge else False
-        delay = int(self._sysfs.attribute(self.bridge, "bridge/forward_delay") or 0) / 100 if has_stp else 0.0
+        has_stp = self._sysfs.attribute(self._bridge, "bridge/stp_state") not in (None, "0") if self._bridge else False
+        delay = int(self._sysfs.attribute(self._bridge, "bridge/forward_delay") or 0) / 100 if has_stp else 0.0
         return 2 * delay + (_PATIENCE if ends == 2 else _WITH_PEER)
 
     # building one
@@ -117,7 +120,7 @@ class Paths:
             link = _cable(router, far)
             self._route(path, subnet, near, router, f"{link}p")
         else:
-            bridged = self._bridged() if path == "bridge" and not self.bridge else None
+            bridged = self._bridged() if path == "bridge" and not self._bridge else None
             _give(near, self._join(path, near, bridged), _address(path, subnet, _NEAR))
             link = self._join(path, far, bridged)
         return _near_end(path, subnet, near), _far_end(path, subnet, far, link)
@@ -138,7 +141,7 @@ class Paths:
         return _far_end(path, subnet, far, self._join(self._plain() if path in BEHIND_HOST else path, far))
 
     def _plain(self) -> str:
-        return "bridge" if self.bridge else "macvtap_bridge"
+        return "bridge" if self._bridge else "macvtap_bridge"
 
     def _namespace(self) -> int:
         return self._stack.enter_context(frames.namespace())
@@ -165,7 +168,7 @@ class Paths:
             return self._passthrough(namespace)
         if path in _MACVLANS:
             mode = {"mode": _MACVLANS[path]}
-            name = _name()
+            name = frames.link_name()
             self._netlink.add_link(
                 name, "macvlan", lower=self._uplink, mac=frames.random_mac(), namespace=namespace, data=mode
             )
@@ -173,23 +176,21 @@ class Paths:
         if bridged is not None:
             return _plug(bridged, namespace)
         name = _add_cable(self._netlink, namespace)
-        self._netlink.set_link(f"{name}p", master=self.bridge, up=True)
+        self._netlink.set_link(f"{name}p", master=self._bridge, up=True)
         return name
 
     def _passthrough(self, namespace: int) -> str:
         """A whole virtual function, with the MAC address that it has."""
-        name = _name()
-        nic = next(free for free in self._free() if free not in self._taken)
+        name = frames.link_name()
+        nic = next((free for free in self._free() if free not in self._taken), "")
+        if not nic:
+            raise HostNetError(f"somebody uses the virtual functions of {self._uplink} meanwhile")
         self._taken.append(nic)
         if not self._sysfs.is_up(nic):
             self._netlink.set_link(nic, up=True)
             self._stack.callback(self._netlink.set_link, nic, up=False)
         self._netlink.add_link(name, "macvlan", lower=nic, namespace=namespace, data={"mode": "passthru"})
         return name
-
-
-def _name() -> str:
-    return f"hn{secrets.token_hex(5)}"
 
 
 def _inside(namespace: int, work: Callable[[Netlink], T]) -> T:
@@ -202,7 +203,7 @@ def _inside(namespace: int, work: Callable[[Netlink], T]) -> T:
 
 def _add_cable(link: Netlink, namespace: int) -> str:
     """A cable from here into a namespace: its end there has the name, its end here that name and a p."""
-    name = _name()
+    name = frames.link_name()
     link.add_veth(f"{name}p", frames.port_mac(), name, frames.random_mac(), namespace)
     return name
 

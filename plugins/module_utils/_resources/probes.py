@@ -53,7 +53,7 @@ class Probe:
 
     def _guest(self, number: int) -> frames.Endpoint:
         namespace = self._stack.enter_context(frames.namespace())
-        name = f"hn{secrets.token_hex(5)}"
+        name = frames.link_name()
         mac = self._connect(name, number, namespace)
         return self._stack.enter_context(frames.endpoint_in(namespace, name, mac, _nobodys_address()))
 
@@ -217,7 +217,7 @@ class OwnBridgeProbe(OnBridge):
     def _reached_from_lan(self, guest: frames.Endpoint) -> bool | None:
         """A stand-in for a host on the LAN: behind a link of its own, whose packets this host has to forward."""
         namespace = self._stack.enter_context(frames.namespace())
-        name, mac = f"hn{secrets.token_hex(5)}", frames.random_mac()
+        name, mac = frames.link_name(), frames.random_mac()
         near, far = _nobodys_pair()
         self._netlink.add_veth(f"{name}p", frames.random_mac(), name, mac, namespace)
         self._netlink.add_address(f"{name}p", near, 30)
