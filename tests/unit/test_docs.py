@@ -2,10 +2,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.vars.manager import VariableManager
+from ansible_collections.kvm.hostnet.plugins.plugin_utils import guests, inventory
 
 from tests.docs_table import interfaces, table
 
@@ -24,3 +29,32 @@ def test_what_a_module_documents_can_be_read(path):
 def test_the_tables_of_changes_are_those_of_the_code(name, written):
     """If this fails: tests/docs_table.py writes them anew."""
     assert (ROOT / f"docs/{name}.md").read_text() == written()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs/examples").glob("*.yml")), ids=lambda path: path.stem)
+def test_an_example_is_an_inventory_that_site_takes(path):
+    loader = DataLoader()
+    hosts = InventoryManager(loader, sources=[str(path)])
+    variables = VariableManager(loader, hosts)
+    for host in hosts.get_hosts():
+        known = variables.get_vars(host=host)
+        networks = known["hostnet_networks"]
+        assert inventory.problems(networks, known.get("hostnet_mode", ""), known.get("hostnet_lan_peer", "")) == []
+        assert guests.problems(known.get("hostnet_guests", [])) == []
+    assert hosts.get_hosts()
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", *(f"docs/{name}.md" for name in ("fleet", "modes"))]
+)
+def test_links_lead_to_files(page):
+    for link in re.findall(r"\]\((?!http|#)([^)#]+)", (ROOT / page).read_text()):
+        assert ((ROOT / page).parent / link).exists(), link
+
+
+@pytest.mark.parametrize(
+    "path",
+    re.findall(r"`((?:plugins|tests|roles|docs|_core|_drivers)/[\w/.-]+)`", (ROOT / "CONTRIBUTING.md").read_text()),
+)
+def test_contributing_names_files_that_are_there(path):
+    assert (ROOT / path).exists() or (ROOT / "plugins/module_utils" / path).exists()
