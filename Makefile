@@ -7,7 +7,7 @@ COLLECTIONS := $(CURDIR)/.cache
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test gates bench lint unit browser guests kernel debian13 sriov fleet scale systemd faults soak molecule sanity lab lab-sriov lab-systemd lab-down lab-hairpin packages clean
+.PHONY: help demo test gates bench lint unit browser guests kernel debian13 sriov fleet scale systemd faults soak molecule sanity release lab lab-sriov lab-systemd lab-down lab-hairpin packages clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ soak: packages .venv/tests ## 200 cycles of random edits on three hosts, or SOAK
 
 bench: packages .venv/bench ## measure, beside a peer and the raw process; BENCH="headline growth domains site fleet guards quick"
 	@$(SUDO) env "PATH=$$PATH" python -m tests.bench $(BENCH)
+
+release: .venv/release ## the collection's tarball and a wheel of it, from the commit, into dist/
+	@release/build.py
 
 lab: packages ## start LAB_HOSTS lab hosts (3) and write .lab/inventory.yml
 	@$(SUDO) tests/lab/lab.py up $(LAB_HOSTS)
@@ -63,6 +66,10 @@ packages:
 	.venv/bin/pip install --quiet -r tests/requirements.txt
 	@touch $@
 
+.venv/release: .venv/ansible release/requirements.txt
+	.venv/bin/pip install --quiet -r release/requirements.txt
+	@touch $@
+
 .venv/bench: .venv/ansible tests/bench/requirements.txt
 	.venv/bin/pip install --quiet -r tests/bench/requirements.txt
 	@touch $@
@@ -72,4 +79,4 @@ $(COLLECTIONS)/ansible_collections/kvm/hostnet:
 	@ln -sfn $(CURDIR) $@
 
 clean: lab-down ## remove what was installed and built here
-	rm -rf --one-file-system .venv .cache .ansible .hypothesis .mypy_cache .ruff_cache tests/output
+	rm -rf --one-file-system .venv .cache .ansible .hypothesis .mypy_cache .ruff_cache dist tests/output

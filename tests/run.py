@@ -136,6 +136,7 @@ SUITES = {
     "browser": Suite(
         ("tests/browser/install.sh", "pytest tests/browser --junitxml tests/output/browser.xml"),
     ),
+    "release": Suite(("pytest tests/release --junitxml tests/output/release.xml",)),
     "unit": Suite(("pytest tests/unit --junitxml tests/output/unit.xml",)),
 }
 
