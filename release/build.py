@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build what a release consists of into dist/: the collection's tarball, a wheel of the same files, and their checksums.
+"""Build a release into dist/: the collection's tarball, a wheel of the same files, and their checksums.
 
-The version is that of galaxy.yml, the changes are those of changelogs/fragments, the files those of HEAD.  The same commit
-gives the same bytes, wherever and whenever: times are the commit's, and lists are sorted.
+The version is that of galaxy.yml, the changes are those of changelogs/fragments, the files those of HEAD.  The same
+commit gives the same bytes, wherever and whenever: times are the commit's, and lists are sorted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -129,8 +130,9 @@ def made_of(tarball: Path, about: dict[str, t.Any], work: Path, seconds: int) ->
     with tarfile.open(tarball) as tar:
         tar.extractall(home, filter="data")
     (work / "pyproject.toml").write_text(WHEEL.format(**{**about, "license": about["license"][0]}))
-    told = run("hatchling", "build", "-t", "wheel", "-d", str(DIST), cwd=work, SOURCE_DATE_EPOCH=str(seconds))
-    return DIST / Path(told.split()[-1]).name
+    run("hatchling", "build", "-t", "wheel", cwd=work, SOURCE_DATE_EPOCH=str(seconds))
+    [built] = work.glob("dist/*.whl")
+    return Path(shutil.copy(built, DIST))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def commit(tmp_path_factory):
     first = build(tree, check=False)
     if first.returncode:
         assert f"now tell of {VERSION}; read them, commit them, and run this again" in first.stderr
-        assert f"v{VERSION}" in (tree / "CHANGELOG.md").read_text()
+        assert f"v{VERSION.replace('.', '-')}" in (tree / "CHANGELOG.md").read_text()
         dirty = build(tree, check=False)
         assert dirty.returncode and "there are changes that are not committed" in dirty.stderr
         run("git", "add", "-A", cwd=tree)
