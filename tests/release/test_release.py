@@ -94,7 +94,15 @@ def test_ansible_finds_what_was_installed_without_being_told(install, made, tmp_
     modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
     assert {line.split()[0] for line in doc.stdout.splitlines() if line} == {f"kvm.hostnet.{name}" for name in modules}
     words = ("-m", "ansible", "playbook", "--syntax-check", "-i", "kvm1,", "kvm.hostnet.site")
-    assert "kvm.hostnet.site" in run(sys.executable, *words, cwd=tmp_path, HOME=str(tmp_path), **environment).stdout
+    checked = run(sys.executable, *words, cwd=tmp_path, HOME=str(tmp_path), **environment).stdout
+    assert f"playbook: {tmp_path}/" in checked and "kvm/hostnet/playbooks/site.yml" in checked
+
+
+def test_an_execution_environment_gets_a_way_to_its_hosts(made, tmp_path):
+    install_tarball(made, tmp_path)
+    found = str(tmp_path / ".ansible/collections")
+    told = yaml.safe_load(run(sys.executable, "-m", "ansible_builder", "introspect", found, cwd=tmp_path).stdout)
+    assert told["python"] == [] and "openssh-client [platform:dpkg]" in "".join(told["system"])
 
 
 def test_nothing_is_shipped_that_is_only_for_us(made):
