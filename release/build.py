@@ -102,24 +102,24 @@ def exported(work: Path) -> Path:
 def reproducible(built: Path, seconds: int) -> bytes:
     """The same collection, whose files are in one order and of one time."""
     with tarfile.open(built) as tar:
-        found = {member.name: (member, tar.extractfile(member)) for member in tar.getmembers()}
-        contents = {name: file.read() if file else None for name, (_member, file) in found.items()}
-        members = {name: member for name, (member, _file) in found.items()}
-    listed = json.loads(t.cast("bytes", contents["FILES.json"]))
+        members = {member.name: member for member in tar.getmembers()}
+        files = {name: tar.extractfile(member) for name, member in members.items() if member.isfile()}
+        contents = {name: file.read() for name, file in files.items() if file}
+    listed = json.loads(contents["FILES.json"])
     listed["files"].sort(key=lambda entry: entry["name"])
     contents["FILES.json"] = json.dumps(listed, indent=True).encode()
-    manifest = json.loads(t.cast("bytes", contents["MANIFEST.json"]))
+    manifest = json.loads(contents["MANIFEST.json"])
     manifest["file_manifest_file"]["chksum_sha256"] = hashlib.sha256(contents["FILES.json"]).hexdigest()
     contents["MANIFEST.json"] = json.dumps(manifest, indent=True).encode()
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name in sorted(members):
-            member, content = members[name], contents[name]
-            member.mtime, member.size = seconds, len(content or b"")
+            member, content = members[name], contents.get(name, b"")
+            member.mtime, member.size = seconds, len(content)
             member.uid = member.gid = 0
             member.uname = member.gname = ""
             member.pax_headers = {}
-            tar.addfile(member, io.BytesIO(content) if content is not None else None)
+            tar.addfile(member, io.BytesIO(content))
     return gzip.compress(packed.getvalue(), mtime=0)
 
 

@@ -130,6 +130,10 @@ SUITES = {
             f"mypy {PLUGINS}",
             "yamllint --strict .",
             "ansible-lint --offline --strict",
+            "reuse lint --quiet",
+            "antsibull-changelog lint",
+            "antsibull-docs lint-collection-docs --plugin-docs --disallow-unknown-collection-refs "
+            "--validate-collection-refs=self .",
         )
     ),
     "demo": Suite(("tests/lab/demo.sh",)),
