@@ -231,10 +231,17 @@ def test_how_fast_each_path_is(name, width, scheme, browser):
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
 
 
-def test_on_paper(browser):
-    page = browser("one")
+@pytest.mark.parametrize("fleet", ["one", "measured"])
+def test_on_paper(fleet, browser):
+    page = browser(fleet, width=760)
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    for table in page.find_elements(By.TAG_NAME, "table"):  # nobody scrolls on paper
+        assert page.execute_script("return arguments[0].scrollWidth <= arguments[0].closest('main').clientWidth", table)
+    bad = page.find_elements(By.CSS_SELECTOR, ".badge.bad, .cell.bad")
+    assert all(mark.value_of_css_property("background-color") == "rgba(0, 0, 0, 0)" for mark in bad)
     printed = base64.b64decode(page.execute_cdp_cmd("Page.printToPDF", {"printBackground": False})["data"])
-    (OUTPUT / "paper.pdf").write_bytes(printed)
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    (OUTPUT / f"{fleet}.pdf").write_bytes(printed)
     assert printed.startswith(b"%PDF") and 1 <= printed.count(b"/Type /Page\n") <= 4
 
 
