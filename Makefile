@@ -7,7 +7,7 @@ COLLECTIONS := $(CURDIR)/.cache
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test gates bench lint unit browser guests kernel debian13 sriov fleet scale systemd faults soak molecule sanity release lab lab-sriov lab-systemd lab-down lab-hairpin packages clean
+.PHONY: help demo test gates bench lint unit browser guests kernel debian13 sriov fleet scale systemd faults soak molecule sanity docs release lab lab-sriov lab-systemd lab-down lab-hairpin packages clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ soak: packages .venv/tests ## 200 cycles of random edits on three hosts, or SOAK
 
 bench: packages .venv/bench ## measure, beside a peer and the raw process; BENCH="headline growth domains site fleet guards quick"
 	@$(SUDO) env "PATH=$$PATH" python -m tests.bench $(BENCH)
+
+docs: .venv/docs ## the documentation as a site, in dist/site
+	@docs/site/build.sh dist/site
 
 release: .venv/release ## the collection's tarball and a wheel of it, from the commit, into dist/
 	@release/build.py
@@ -64,6 +67,10 @@ packages:
 
 .venv/tests: .venv/ansible tests/requirements.txt
 	.venv/bin/pip install --quiet -r tests/requirements.txt
+	@touch $@
+
+.venv/docs: .venv/ansible docs/site/requirements.txt
+	.venv/bin/pip install --quiet -r docs/site/requirements.txt
 	@touch $@
 
 .venv/release: .venv/ansible release/requirements.txt

@@ -137,6 +137,7 @@ SUITES = {
         )
     ),
     "demo": Suite(("tests/lab/demo.sh",)),
+    "docs": Suite(("docs/site/build.sh tests/output/site",)),
     "browser": Suite(
         ("tests/browser/install.sh", "pytest tests/browser --junitxml tests/output/browser.xml"),
     ),
