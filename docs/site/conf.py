@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How Sphinx makes a site of the Markdown of this repository, and of what modules, filters and roles say of themselves."""
+"""How Sphinx makes a site of the Markdown here, and of what modules, filters and roles say of themselves."""
 
 from __future__ import annotations
 
