@@ -203,6 +203,6 @@ def of_host(known: str, host: str) -> list[State]:
 
 def _read(known: str) -> list[State]:
     try:
-        return [*json.loads(known or '{"runs": []}')["runs"]]
+        return [{"when": run["when"], "hosts": {**run["hosts"]}} for run in json.loads(known or '{"runs": []}')["runs"]]
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError("benchmark.json holds no runs of the benchmark; move it away") from error

@@ -128,6 +128,7 @@ def test_what_a_host_does_not_carry_is_skipped_with_a_reason(path, uplink, reaso
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        ({"paths": []}, "paths lists none; name those to measure, or leave it out for all"),
         ({"rounds": 0}, "rounds is 0; write at least 1"),
         ({"seconds": 0}, "seconds is 0; write at least 1"),
         ({"rate": -1}, "rate is -1; write Mbit/s, or 0 for as fast as it goes"),

@@ -111,7 +111,9 @@ def test_runs_are_kept_and_found_again():
     assert comparison.runs(json.dumps(first), ["kvm2"], nothing, "2026-01-03 10:00") == first
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"runs": 1}', '{"hosts": []}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"runs": 1}', '{"hosts": []}', '{"runs": [1]}', '{"runs": [{"when": "", "hosts": 1}]}']
+)
 def test_a_file_that_is_no_file_of_runs_is_named(text):
     with pytest.raises(ValueError, match=r"benchmark\.json holds no runs of the benchmark; move it away"):
         comparison.of_host(text, "kvm1")

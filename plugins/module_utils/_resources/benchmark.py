@@ -130,6 +130,8 @@ def check(params: State) -> None:
             f"{' and '.join(missing)} cannot be found on this host; install the packages {' '.join(missing)} "
             "(RHEL and its kin have sockperf in EPEL)"
         )
+    if not params["paths"]:
+        raise HostNetError("paths lists none; name those to measure, or leave it out for all")
     for word in ("rounds", "seconds"):
         if params.get(word, 1) < 1:
             raise HostNetError(f"{word} is {params[word]}; write at least 1")

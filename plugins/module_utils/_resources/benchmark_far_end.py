@@ -29,6 +29,10 @@ if t.TYPE_CHECKING:
 
 #: as long as this file is there, the ends serve
 MARK = Path("/run/kvm.hostnet-benchmark")
+_NEEDED = {
+    "uplink": "the interface where frames of the other host come in",
+    "subnet": "the one that the other host uses",
+}
 _PAUSE = 0.2  # seconds between two looks at it
 
 
@@ -52,7 +56,8 @@ class BenchmarkFarEnd(Procedure):
     @classmethod
     @contextmanager
     def open(cls, params: State, *, writable: bool) -> Iterator[BenchmarkFarEnd]:
-        check(params)
+        if params["state"] == "present":  # nothing is needed to end one
+            check(params)
         with netlink.connection() as opened:
             yield cls(opened, params, writable=writable)
 
@@ -62,9 +67,9 @@ class BenchmarkFarEnd(Procedure):
             if self._writable:
                 MARK.unlink(missing_ok=True)
             return {"changed": there}
-        for word in ("uplink", "subnet"):
+        for word, meaning in _NEEDED.items():
             if not self._params.get(word):
-                raise HostNetError(f"A far end needs {word}")
+                raise HostNetError(f"A far end needs {word}: name {meaning}")
         return self._serve() if self._writable else {"changed": True, "skipped": {}}
 
     def _serve(self) -> State:

@@ -27,7 +27,6 @@ if t.TYPE_CHECKING:
 
 BEHIND_HOST = ("routed", "nat")  # paths on which the host forwards packets
 _MACVLANS = {"macvtap_bridge": "bridge", "macvtap_vepa": "vepa"}
-_NOBODYS = ipaddress.IPv4Network("198.18.0.0/15")  # for benchmarks, used in no network (RFC 2544)
 _NEAR, _FAR, _ROUTER = 20, 40, 60  # hosts of the outer half of a run's subnet; each path adds its number
 _PATIENCE = 5.0  # seconds for a path to carry its first packet
 _WITH_PEER = 15.0  # the same where the far end is another host, which may be a little behind
@@ -47,7 +46,7 @@ class End(t.NamedTuple):
 
 def random_subnet() -> str:
     """A /24 that nobody has, so that hosts which measure on one LAN at the same time do not meet."""
-    return str(secrets.choice(list(_NOBODYS.subnets(new_prefix=PREFIX))))
+    return str(secrets.choice(list(ipaddress.IPv4Network(frames.NOBODYS).subnets(new_prefix=PREFIX))))
 
 
 def far_address(path: str, subnet: str) -> str:
@@ -158,7 +157,7 @@ class Paths:
         _give(router, outer, _address(path, subnet, _ROUTER))
         _give(router, _BRIDGE, str(_inner(subnet)[_GATEWAY]))
         _give(near, _plug(router, near), str(_inner(subnet)[_GUEST]), (_EVERYWHERE, str(_inner(subnet)[_GATEWAY])))
-        frames.inside(router, frames.forward)
+        frames.inside(router, lambda: self._sysfs.set_setting("all", "ipv4", "forwarding", "1"))
         if path == "nat":
             traffic.masquerade(router, outer)
 

@@ -39,7 +39,7 @@ def joining(goal: State, current: State, links: State) -> list[tuple[str, str, l
 
 
 def loops(netlink: Netlink, sysfs: Sysfs, candidates: list[tuple[str, str, list[str]]]) -> Iterator[str]:
-    """A sentence for each new port that a frame from another port comes in at.  Sends frames, and changes nothing."""
+    """A sentence for each new port that a frame from another one comes in at.  Both are up meanwhile."""
     told: set[frozenset[str]] = set()
     for bridge, port, others in candidates:
         for other in others:

@@ -25,8 +25,6 @@ if t.TYPE_CHECKING:
 
     Measured = dict[str, t.Optional[bool]]
 
-NOBODYS = "198.18.0.0/15"  # for benchmarks, used in no network (RFC 2544)
-
 
 class Probe:
     """Two endpoints on a network, its host, and what passes between them.  All is gone when the stack closes."""
@@ -248,7 +246,7 @@ def _echo_reply_with(cookie: bytes) -> Callable[[packets.Frame], bool | None]:
 
 def _nobodys_pair() -> tuple[str, str]:
     """Two addresses of one /30 that nobody has."""
-    base = ipaddress.ip_network(NOBODYS)[4 * secrets.randbelow(32767)]
+    base = ipaddress.ip_network(frames.NOBODYS)[4 * secrets.randbelow(32767)]
     return str(base + 1), str(base + 2)
 
 
