@@ -25,6 +25,11 @@ options:
         C(pending), where the module has them.
     type: dict
     required: true
+  otherwise:
+    description: What happens where a task cannot be planned, V(fail) or V(tell), which tells of it as RV(problems).
+    type: str
+    choices: [fail, tell]
+    default: fail
 extends_documentation_fragment:
   - kvm.hostnet.attributes
   - kvm.hostnet.attributes.info
@@ -60,6 +65,11 @@ differs:
   type: list
   elements: str
   sample: [networks]
+problems:
+  description: By its name, why a task cannot be planned.
+  returned: success
+  type: dict
+  sample: {}
 tasks:
   description: By name, what the module of each task would return in check mode, but for the diff.
   returned: success

@@ -117,6 +117,10 @@ links:
     manager:
       description: The network manager that says it manages it.
       type: str
+    written_in:
+      description: The files of the host's configuration that name it, which bring it back after a reboot.
+      type: list
+      elements: str
     used_by:
       description: Bridges, links on top of it, libvirt networks and running guests that use it.
       type: list
@@ -138,6 +142,13 @@ networks:
   returned: success
   type: dict
   sample: {lan: {mode: macvtap_bridge, uplinks: [up0]}}
+kept:
+  description:
+    - What M(kvm.hostnet.persistence) brings back after a reboot, as lists of C(bridges), C(macvtap_links) and
+      C(sriov_functions); null if its file cannot be used.
+  returned: success
+  type: dict
+  sample: {bridges: [{name: br-eth0, uplink: eth0}], macvtap_links: [], sriov_functions: []}
 unknown:
   description: Files of devices that did not answer in time, or were not asked after several had not.
   returned: success

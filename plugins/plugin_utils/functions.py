@@ -30,6 +30,7 @@ _ELSEWHERE = {
     "name": "a name is that of one virtual function; the module sriov_functions gives it",
 }
 _VF = tuple(field for field in SHARED if field.name not in _ELSEWHERE)
+VF_SETTINGS = tuple(field.name for field in _VF)  #: what an inventory may say of virtual functions
 
 
 def pool_of(network: Network, mode: modes.Mode) -> Network:

@@ -187,11 +187,11 @@ def _dhcp(own: t.Any, dhcp: t.Any) -> Network:
         raise ValueError(". ".join(strange))
     if ("start" in given) != ("end" in given):
         raise ValueError("dhcp has one of start and end; give both, or neither for all free addresses")
-    start, end = (given["start"], given["end"]) if "start" in given else _free_range(own)
+    start, end = (given["start"], given["end"]) if "start" in given else free_range(own)
     return {"ranges": [{"start": start, "end": end}], "hosts": hosts}
 
 
-def _free_range(own: t.Any) -> tuple[str, str]:
+def free_range(own: t.Any) -> tuple[str, str]:
     """The larger part of a subnet beside the host's own address, at most the 65535 addresses that libvirt takes."""
     subnet = own.network
     first, last = subnet.network_address + 1, subnet.broadcast_address - (1 if subnet.version == 4 else 0)

@@ -26,7 +26,7 @@ PAYLOAD_KB["benchmark_info"] = PAYLOAD_KB["benchmark_far_end"] = 112  # the kern
 PAYLOAD_KB["bridges"] = 150  # with the move of an uplink, and what undoes it
 PAYLOAD_KB["ovs_bridges"] = 169  # the same, and the database of Open vSwitch
 PAYLOAD_KB["macvtap_links"] = 100
-PAYLOAD_KB["host_info"] = 126
+PAYLOAD_KB["host_info"] = 144
 PAYLOAD_KB["sriov_functions"] = 154  # rtnetlink, devlink, sysfs, udev, and who uses what
 PAYLOAD_KB["persistence"] = 315  # all that runs at boot, and what network managers are told
 PAYLOAD_KB["changes_info"] = 541  # all kinds, of which each is imported only if it is asked for

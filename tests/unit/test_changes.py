@@ -79,7 +79,10 @@ def test_each_task_is_one_of_the_modules():
 )
 def test_a_task_that_makes_no_sense(task, told):
     """Ansible looks no further than into the mapping of tasks."""
-    with pytest.raises(HostNetError) as caught, changes.Changes.open({"tasks": {"x": task}}, writable=False) as asked:
+    with (
+        pytest.raises(HostNetError) as caught,
+        changes.Changes.open({"tasks": {"x": task}, "otherwise": "fail"}, writable=False) as asked,
+    ):
         asked.answer()
     assert told in str(caught.value)
 

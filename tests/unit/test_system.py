@@ -9,6 +9,7 @@ import time
 
 import pytest
 from ansible_collections.kvm.hostnet.plugins.module_utils._drivers import guarded, libvirt_records
+from ansible_collections.kvm.hostnet.plugins.module_utils._drivers.configuration import written_in
 from ansible_collections.kvm.hostnet.plugins.module_utils._drivers.system import System
 
 RELEASE = os.uname().release
@@ -124,3 +125,22 @@ def test_what_libvirt_wrote_down(tmp_path):
     assert libvirt_records.users(root) == {
         "up0": ["guest vm1", "libvirt network lan"], "eth1": ["libvirt network pool"], "0000:01:10.2": ["guest vm1"],
     }  # fmt: skip
+
+
+def test_which_files_name_a_link(tmp_path):
+    texts = {
+        "network/interfaces": "auto br0\niface br0 inet dhcp\n  bridge_ports eth0\n# auto eth2\n",
+        "netplan/50.yaml": "network: {bridges: {br0: {interfaces: [eth1]}}}\n",
+        "sysconfig/network-scripts/ifcfg-eth1": "ONBOOT=yes\n",
+        "systemd/network/br0.network.d/more.conf": "[Network]\nBridge=br0\n",
+        "udev/rules.d/80-vf.rules": 'KERNEL=="eth1", ATTR{device/sriov_numvfs}="4"\n',
+        "network/nothing-reads-this": "eth0",
+    }
+    write(tmp_path / "etc", texts)
+    assert written_in(["br0", "eth0", "eth1", "eth2", "eth"], str(tmp_path)) == {
+        "br0": ["/etc/netplan/50.yaml", "/etc/network/interfaces", "/etc/systemd/network/br0.network.d/more.conf"],
+        "eth0": ["/etc/network/interfaces"],
+        "eth1": ["/etc/netplan/50.yaml", "/etc/sysconfig/network-scripts/ifcfg-eth1", "/etc/udev/rules.d/80-vf.rules"],
+        "eth2": [],
+        "eth": [],
+    }

@@ -41,33 +41,38 @@ class Changes(Query):
     """Plans tasks one after the other, each as if those before it had been done."""
 
     libraries = ("libvirt", "pyroute2")
-    options = (Field("tasks", type="dict", required=True),)
+    options = (
+        Field("tasks", type="dict", required=True),
+        Field("otherwise", choices=("fail", "tell"), default="fail"),
+    )
 
-    def __init__(self, tasks: State) -> None:
+    def __init__(self, tasks: State, otherwise: str) -> None:
         self._tasks = tasks
+        self._otherwise = otherwise
 
     @classmethod
     @contextmanager
     def open(cls, params: State, *, writable: bool) -> Iterator[Changes]:
-        yield cls({name: checked(_TASK, task, f"tasks.{name}") for name, task in params["tasks"].items()})
+        tasks = {name: checked(_TASK, task, f"tasks.{name}") for name, task in params["tasks"].items()}
+        yield cls(tasks, params["otherwise"])
 
     def answer(self) -> State:
         told: State = {}
-        problems: list[str] = []
+        problems: dict[str, str] = {}
         for name, task in self._tasks.items():
             try:
                 told[name] = predicted(*_planned(task, f"tasks.{name}.options", told))
             except MissingLibrary:  # the runner looks for a Python that has it
                 raise
             except HostNetError as error:
-                problems.append(str(error))
-        if problems:
-            raise HostNetError(" ".join(dict.fromkeys(problems)))
+                problems[name] = str(error)
+        if problems and self._otherwise == "fail":
+            raise HostNetError(" ".join(dict.fromkeys(problems.values())))
         warnings = [text for result in told.values() for text in result.pop("warnings", ())]
         for result in told.values():
             del result["diff"]  # each task shows its own
         differs = [name for name, result in told.items() if result["changed"]]
-        return {"tasks": told, "differs": differs, "warnings": list(dict.fromkeys(warnings))}
+        return {"tasks": told, "differs": differs, "problems": problems, "warnings": list(dict.fromkeys(warnings))}
 
 
 def _planned(task: State, where: str, told: State) -> tuple[type[Resource], State]:

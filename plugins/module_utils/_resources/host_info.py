@@ -13,8 +13,9 @@ from .._core import modes
 from .._core.errors import HostNetError
 from .._core.field import Field
 from .._core.resource import Query
-from .._drivers import libvirt, libvirt_records, lldp, netlink, ovsdb
+from .._drivers import configuration, libvirt, libvirt_records, lldp, netlink, ovsdb
 from .._drivers.messages import MACVLAN_KINDS, OVS_MASTER
+from .._drivers.state_file import ITEMS, StateFile
 from .._drivers.system import System
 from . import layer3
 from .bridge_fields import FLAGS
@@ -49,6 +50,7 @@ class HostInfo(Query):
         managers = self._system.managers({name: link["index"] for name, link in links.items()})
         entries = self._netlink.layer3("address")
         users = libvirt_records.users()
+        written = configuration.written_in(links)
         told = {}
         for name, link in links.items():
             device = devices[name]
@@ -58,6 +60,7 @@ class HostInfo(Query):
                 **_more(link),
                 "addresses": layer3.addresses_of(layer3.on_link(entries, name)),
                 "manager": managers.get(name),
+                "written_in": written[name],
                 "used_by": [*_kernel_users(name, links), *users.get(name, []), *users.get(device["pci"] or "", [])],
                 "lldp": lldp.neighbours(name) if self._params["lldp"] and _is_nic(name, link) else [],
             }
@@ -68,6 +71,7 @@ class HostInfo(Query):
                 name: {"mode": modes.mode_of(known), "uplinks": _uplinks(known["forward"])}
                 for name, known in libvirt_records.networks().items()
             },
+            "kept": _kept(),
             "unknown": stuck,
             "iommu": self._system.has_iommu(),
             "open_vswitch": self._system.open_vswitch(),
@@ -102,6 +106,15 @@ class HostInfo(Query):
                 return {**daemon.versions(), "problem": None}
         except HostNetError as error:
             return {"libvirt": None, "hypervisor": None, "problem": str(error)}
+
+
+def _kept() -> State | None:
+    """What this collection brings back when the host boots."""
+    try:
+        state = StateFile().committed()
+    except HostNetError:  # nobody can use it; the module persistence says why
+        return None
+    return {word: state[word] for word in ITEMS}
 
 
 def _more(link: State) -> State:
