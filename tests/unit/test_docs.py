@@ -45,7 +45,8 @@ def test_an_example_is_an_inventory_that_site_takes(path):
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", *(f"docs/{name}.md" for name in ("adopt", "fleet", "modes"))]
+    "page",
+    ["README.md", "CONTRIBUTING.md", "SECURITY.md", *(f"docs/{name}.md" for name in ("adopt", "fleet", "modes"))],
 )
 def test_links_lead_to_files(page):
     for link in re.findall(r"\]\((?!http|#)([^)#]+)", (ROOT / page).read_text()):

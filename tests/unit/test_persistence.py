@@ -8,10 +8,12 @@ import os
 import socket
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.errors import HostNetError
+from ansible_collections.kvm.hostnet.plugins.module_utils._drivers import program
 from ansible_collections.kvm.hostnet.plugins.module_utils._drivers.boot import Boot
 from ansible_collections.kvm.hostnet.plugins.module_utils._drivers.networkd import Networkd
 from ansible_collections.kvm.hostnet.plugins.module_utils._drivers.nmcli import NetworkManager
@@ -688,3 +690,29 @@ def test_what_cannot_be_kept_is_told_with_the_way_out(entries, managers, told):
 
 def test_families_are_those_of_the_kernel():
     assert (socket.AF_INET, socket.AF_INET6) == (2, 10)
+
+
+def changed(archive, name, text):
+    """The same program with another file in it."""
+    with zipfile.ZipFile(archive) as packed:
+        files = {each: packed.read(each) for each in packed.namelist()}
+    with zipfile.ZipFile(archive, "w") as packed:
+        for each, content in {**files, name: text}.items():
+            packed.writestr(each, content)
+
+
+def test_a_program_is_current_whatever_else_has_been_imported(tmp_path, monkeypatch):
+    """A host where nothing differs is found so by the module that plans all kinds, which has imported more."""
+    path, entry = tmp_path / "boot.pyz", "_resources.persistence_boot:boot"
+    program.pack(path, entry)
+    assert program.is_of_these_sources(path, entry)
+    monkeypatch.setitem(sys.modules, f"{program._ROOT}._core.of_another_module", sys.modules[program.__name__])
+    assert program.is_of_these_sources(path, entry)
+    assert not program.is_of_these_sources(path, "_resources.persistence_boot:other")
+    assert not program.is_of_these_sources(tmp_path / "none", entry)
+    for name in ("kvm_hostnet/_core/field.py", "kvm_hostnet/_core/gone.py", "kvm_hostnet/none/gone.py"):
+        program.pack(path, entry)
+        changed(path, name, "x = 1")
+        assert not program.is_of_these_sources(path, entry), name
+    path.write_text("no archive")
+    assert not program.is_of_these_sources(path, entry)

@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import typing as t
 from contextlib import suppress
@@ -82,16 +81,13 @@ class Boot:
             write_whole(self._staged / name, text.encode())
 
     def is_current(self, entry: str) -> bool:
-        """Whether what is prepared, or else installed, is what stage() would prepare."""
+        """Whether what is prepared, or else installed, is what stage() would prepare, wherever it is asked."""
         have = self._staged_files() if self._staged.is_dir() else self._installed_files()
         if not all(path.is_file() for path in have.values()):
             return False
         if not all(have[name].read_text() == text for name, text in _texts().items()):
             return False
-        with tempfile.TemporaryDirectory() as directory:
-            packed = Path(directory, self._program.name)
-            program.pack(packed, entry)
-            return packed.read_bytes() == have[self._program.name].read_bytes()
+        return program.is_of_these_sources(have[self._program.name], entry)
 
     def is_there(self) -> bool:
         """Whether any of it is installed, or prepared."""

@@ -7,6 +7,7 @@ without Ansible.  This file is private to the collection.
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import sys
@@ -32,16 +33,25 @@ def pack(path: Path, entry: str) -> None:
     All of this collection that has been imported goes in; the same sources leave the file as it is.
     """
     try:
-        if not is_packed(path, entry):
+        content = _content(entry)
+        if not path.exists() or path.read_bytes() != content:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(path, _content(entry))
+            write_whole(path, content)
     except OSError as error:
         raise HostNetError(f"Cannot write {path}: {error.strerror}; nothing was changed") from error
 
 
-def is_packed(path: Path, entry: str) -> bool:
-    """Whether a file is what pack() would write."""
-    return path.exists() and path.read_bytes() == _content(entry)
+def is_of_these_sources(path: Path, entry: str) -> bool:
+    """Whether a program calls `entry`, and all that is in it is as it runs now.
+
+    What another module has imported besides, and would pack, the program has no use for.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            there = {name: archive.read(name).decode() for name in archive.namelist()}
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
+    return there.pop("__main__.py", "") == _main(entry) and all(_now(name) == text for name, text in there.items())
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -67,9 +77,13 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def _content(entry: str) -> bytes:
+def _main(entry: str) -> str:
     module, _colon, function = entry.partition(":")
-    files = {"__main__.py": _MAIN.format(package=_PACKAGE, module=module, function=function)}
+    return _MAIN.format(package=_PACKAGE, module=module, function=function)
+
+
+def _content(entry: str) -> bytes:
+    files = {"__main__.py": _main(entry)}
     for name, loaded in sorted(sys.modules.items()):
         if name == _ROOT or name.startswith(f"{_ROOT}."):
             inner = name[len(_ROOT) :].replace(".", "/")
@@ -80,6 +94,17 @@ def _content(entry: str) -> bytes:
         for name, text in files.items():
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), text)
     return buffer.getvalue()
+
+
+def _now(name: str) -> str | None:
+    """What a file of a program holds in the collection that runs; None if that has no such file."""
+    if name.endswith("/__init__.py"):
+        return ""
+    try:
+        found = importlib.util.find_spec(_ROOT + name[len(_PACKAGE) : -len(".py")].replace("/", "."))
+    except ModuleNotFoundError:  # nor its package
+        return None
+    return str(t.cast("t.Any", found.loader).get_source(found.name)) if found else None
 
 
 def _source(module: t.Any) -> str:
