@@ -82,10 +82,14 @@ def test_the_peer_takes_a_wrong_document(sides):
 
 
 def test_the_peer_starts_a_network_on_an_uplink_that_is_not_there(sides):
-    lan = {"name": "n1", "mode": "macvtap_bridge", "uplink": "eth9"}
-    refused = sides.play("site", {"kvm1": {"hostnet_networks": [lan]}})
-    assert "there is no interface eth9 on this host" in refused.failure("kvm1") and sides.names() == []
+    [refused] = sides.tasks(ours(xml=TAP.format("eth9")))
+    assert "there is no interface eth9 on this host" in refused["msg"] and sides.names() == []
     assert [result["changed"] for result in sides.tasks(*made(TAP.format("eth9")))] == [True, True, True]
+    for state in ("on", "off"):
+        sides.sh("kvm1", f"{ROOT}/tests/lab/idle_guest.py web1 {state}")
+    told = sides.sh("kvm1", GUEST.format(f'guest.attachDeviceFlags("{NIC}", 2); guest.create()') + " 2>&1 || true")
+    sides.sh("kvm1", GUEST.format("guest.undefine()"))
+    assert "eth9" in told, told
 
 
 def test_the_peer_cannot_tell_of_a_macvtap_network(sides):
