@@ -48,7 +48,7 @@ GUESTS = " ".join(f"tests/kernel/test_{name}.py" for name in ("network_document"
 # what distributions ship besides the pyroute2 of the two lab hosts: EPEL 9, Ubuntu 26.04, Fedora 45 and Alpine 3.23
 PYROUTE2 = ("0.5.14", "0.8.1", "0.9.7")
 # what takes long, and seldom breaks alone
-NIGHTLY = ("nightly", "scale-nightly", "soak", "debian13-links", "pyroute2-0.8.1", "pyroute2-0.9.7")
+NIGHTLY = ("nightly", "compare", "scale-nightly", "soak", "debian13-links", "pyroute2-0.8.1", "pyroute2-0.9.7")
 LINKS = " ".join(f"tests/kernel/test_{name}.py" for name in ("links", "bridges", "uplink_move", "snapshot"))
 
 
@@ -79,6 +79,8 @@ SUITES = {
         lab="4",
         fetched=(OVS,),
     ),
+    # with the newest release of the leading peer, which PyPI has
+    "compare": Suite(("pytest tests/compare --junitxml tests/output/compare.xml",), lab="1", fetched=(OVS,)),
     "soak": Suite(
         ("SOAK_CYCLES=${SOAK_CYCLES:-200} pytest -s tests/soak/test_soak.py --junitxml tests/output/soak.xml",),
         lab="3",

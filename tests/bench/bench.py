@@ -14,12 +14,13 @@ from pathlib import Path
 
 import yaml
 
+from tests.peer_collection import PEER
+
 from . import accounting
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 LAB = ROOT / "tests/lab/lab.py"
-PEERS = ROOT / ".cache/peers"
 PYTHON = "/usr/bin/python3"  # of the lab hosts
 EMPTY = "empty play"
 PING = [{"ansible.builtin.ping": None}]
@@ -105,7 +106,7 @@ class Bench:
             "ANSIBLE_CONFIG": str(self._empty_config()),
             "ANSIBLE_PIPELINING": "true",
             "ANSIBLE_FORKS": "20",
-            "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / '.cache'}:{PEERS}",
+            "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / '.cache'}:{PEER}",
             **more,
         }
         command = ["ansible-playbook", "-i", str(self.dir / "inventory.yml"), playbook, *arguments]

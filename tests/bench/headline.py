@@ -6,9 +6,11 @@ from __future__ import annotations
 import json
 import typing as t
 
+from tests.peer_collection import fetch
+
 from . import cases, figures
 from .bench import EMPTY
-from .peers import AGAIN, ENTRY, FIRST, MEND, PHASES, REMOVE, Modules, Ours, Peer, Raw, Variant, Wanted, begin, fetch
+from .peers import AGAIN, ENTRY, FIRST, MEND, PHASES, REMOVE, Modules, Ours, Peer, Raw, Variant, Wanted, begin
 
 if t.TYPE_CHECKING:
     from .bench import Bench

@@ -3,31 +3,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import typing as t
-import zipfile
 
 from . import cases
-from .bench import PEERS
 
 if t.TYPE_CHECKING:
     from .accounting import Done
     from .bench import Bench, Tasks
 
-BUNDLE = "ansible==12.3.0"  # the community package that holds the peer's collection
 FIRST, AGAIN, ENTRY, MEND, REMOVE = "first run", "re-check", "one entry changed", "four drifts mended", "removal"
 PHASES = (FIRST, AGAIN, ENTRY, MEND, REMOVE)
-
-
-def fetch() -> None:
-    """The peer's collection, from the community package."""
-    if not (PEERS / "ansible_collections/community/libvirt").exists():
-        PEERS.mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", PEERS, BUNDLE], check=True)
-        with zipfile.ZipFile(next(PEERS.glob("ansible-*.whl"))) as wheel:
-            wanted = [name for name in wheel.namelist() if name.startswith("ansible_collections/community/libvirt/")]
-            wheel.extractall(PEERS, wanted)
 
 
 def begin(bench: Bench) -> None:

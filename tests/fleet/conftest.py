@@ -18,9 +18,10 @@ HOSTS = ("kvm1", "kvm2", "kvm3")
 UNDEFINE = """/usr/bin/python3 -c '
 import libvirt
 for network in libvirt.open("qemu:///system").listAllNetworks():
+    persistent = network.isPersistent()
     if network.isActive():
         network.destroy()
-    if network.isPersistent():
+    if persistent:
         network.undefine()
 '"""
 STATE = """

@@ -13,6 +13,7 @@ from ansible.vars.manager import VariableManager
 from ansible_collections.kvm.hostnet.plugins.plugin_utils import guests, inventory
 
 from tests.docs_table import interfaces, table
+from tests.peer_collection import BUNDLE
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +47,10 @@ def test_an_example_is_an_inventory_that_site_takes(path):
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "CONTRIBUTING.md", "SECURITY.md", *(f"docs/{name}.md" for name in ("adopt", "fleet", "modes"))],
+    [
+        *("README.md", "CONTRIBUTING.md", "SECURITY.md"),
+        *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md") if path.parent.name != "site"),
+    ],
 )
 def test_links_lead_to_files(page):
     for link in re.findall(r"\]\((?!http|#)([^)#]+)", (ROOT / page).read_text()):
@@ -59,3 +63,13 @@ def test_links_lead_to_files(page):
 )
 def test_contributing_names_files_that_are_there(path):
     assert (ROOT / path).exists() or (ROOT / "plugins/module_utils" / path).exists()
+
+
+def test_what_the_comparison_names_as_tried_is_tried():
+    tests = (ROOT / "tests/compare/test_peer.py").read_text()
+    named = re.findall(r"`(test_\w+)`", (ROOT / "docs/comparison.md").read_text())
+    assert len(named) > 9 and [name for name in named if f"def {name}(" not in tests] == []
+
+
+def test_the_comparison_is_of_the_release_of_the_peer_that_is_fetched():
+    assert f"of the package ansible {BUNDLE}" in (ROOT / "docs/comparison.md").read_text()
