@@ -129,8 +129,11 @@ def _hosts(described: Documents, common: Documents) -> str:
 
 
 def _host(told: State, steps: list[str], own: State) -> str:
-    lines = ["With this inventory, site would change nothing." if not steps else "Site would change this host still:"]
-    lines += steps
+    if "hostnet_networks" not in told["variables"]:
+        lines = ["No network is described; site refuses a host without one."]
+    else:
+        lines = ["With this inventory, site would change this host still:", *steps]
+        lines = lines if steps else ["With this inventory, site would change nothing."]
     lines += [f"{sentence}." for sentence in told["about"]]
     lines += [
         f"Network {name} has besides, and keeps: {', '.join(paths)}. Options of the module libvirt_networks, not of an "

@@ -6,6 +6,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import pytest
+from ansible_collections.kvm.hostnet.plugins.module_utils._core import runner
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.errors import HostNetError, NotConverged
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.field import Field
 from ansible_collections.kvm.hostnet.plugins.module_utils._core.resource import Resource
@@ -105,3 +106,25 @@ def test_a_failing_way_back_is_told():
 def test_an_item_listed_twice_is_refused():
     with pytest.raises(HostNetError, match="lamps: a is listed twice"):
         Lamps.request({"lamps": [{"name": "a"}, {"name": "a"}]})
+
+
+@pytest.mark.parametrize(
+    ("os_release", "package", "told"),
+    [
+        ("ID=debian\n", "python3-libvirt", "install the package python3-libvirt (apt install python3-libvirt)"),
+        ("ID=ubuntu\nID_LIKE=debian\n", "python3-pyroute2", "(apt install python3-pyroute2)"),
+        ('ID="rhel"\nID_LIKE="fedora"\n', "python3-libvirt", "(dnf install python3-libvirt)"),
+        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', "python3-pyroute2", "python3-pyroute2, which EPEL has (dnf install"),
+        ("ID=fedora\n", "python3-pyroute2", "install the package python3-pyroute2 (dnf install python3-pyroute2)"),
+        ('ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', "python3-libvirt", "(zypper install python3-libvirt-python)"),
+        ("ID=arch\n", "python3-pyroute2", "install the package python-pyroute2 (pacman -S python-pyroute2)"),
+        ("ID=other\nHOME_URL=https://debian.example\n", "python3-libvirt", "install the package python3-libvirt"),
+        (None, "python3-libvirt", "install the package python3-libvirt"),
+    ],
+)  # fmt: skip
+def test_a_missing_library_is_named_as_its_distribution_does(tmp_path, os_release, package, told):
+    path = tmp_path / "os-release"
+    if os_release:
+        path.write_text(os_release)
+    sentence = runner._installation(package, str(path))
+    assert sentence.endswith(told) if "(" not in told else told in sentence

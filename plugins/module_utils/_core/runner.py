@@ -24,7 +24,13 @@ if t.TYPE_CHECKING:
     from .state import Step
 
 SYSTEM_PYTHONS = ("/usr/libexec/platform-python", "/usr/bin/python3", "/usr/bin/python")
-INSTALLERS = (("debian", "apt"), ("ubuntu", "apt"), ("rhel", "dnf"), ("fedora", "dnf"), ("suse", "zypper"))
+# by what /etc/os-release calls a distribution or those it is like: what installs, and names that differ from Debian's
+INSTALLERS: dict[str, tuple[str, dict[str, str]]] = {
+    "debian": ("apt install", {}),
+    "fedora": ("dnf install", {}),  # and kin, to whom EPEL brings pyroute2
+    "suse": ("zypper install", {"python3-libvirt": "python3-libvirt-python"}),
+    "arch": ("pacman -S", {"python3-libvirt": "libvirt-python", "python3-pyroute2": "python-pyroute2"}),
+}
 
 
 def converge(resource: Resource, desired: State, *, check: bool = False) -> State:
@@ -139,15 +145,19 @@ def _respawn(kind: type[Kind], missing: MissingLibrary) -> None:
 def _missing(missing: MissingLibrary) -> str:
     return (
         f"The Python library {missing.library} is not installed for {sys.executable} on this host, "
-        f"nor for the system's own Python: install the package {missing.package} ({_installer()} install "
-        f"{missing.package})."
+        f"nor for the system's own Python: {_installation(missing.package)}."
     )
 
 
-def _installer() -> str:
+def _installation(package: str, os_release: str = "/etc/os-release") -> str:
+    """How a package is installed here, by the name that it has in Debian."""
     try:
-        with open("/etc/os-release", encoding="utf-8") as file:
-            release = file.read().lower()
+        with open(os_release, encoding="utf-8") as file:
+            told = dict(line.rstrip().split("=", 1) for line in file if "=" in line)
     except OSError:
-        release = ""
-    return next((tool for family, tool in INSTALLERS if family in release), "your package manager:")
+        told = {}
+    words = f"{told.get('ID', '')} {told.get('ID_LIKE', '')}".replace('"', "").replace("opensuse", "suse").split()
+    command, names = next((INSTALLERS[word] for word in words if word in INSTALLERS), ("", {}))
+    name = names.get(package, package)
+    epel = ", which EPEL has" if "rhel" in words and "pyroute2" in name else ""
+    return f"install the package {name}{epel} ({command} {name})" if command else f"install the package {name}"
