@@ -4,17 +4,23 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from ansible.inventory.manager import InventoryManager
-from ansible.parsing.dataloader import DataLoader
-from ansible.vars.manager import VariableManager
+from ansible_collections.kvm.hostnet.plugins.module_utils._core import modes
 from ansible_collections.kvm.hostnet.plugins.plugin_utils import guests, inventory
 
-from tests.docs_table import interfaces, table
+from tests.docs_table import PROMISES, interfaces, table, with_promises
+from tests.guide_pictures import hosts_of, inventories, picture
+from tests.sentences import is_said
 
 ROOT = Path(__file__).parents[2]
+PAGES = sorted((*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "roles").rglob("*.md")))
+GUIDES = {name: ROOT / f"docs/guides/{name}.md" for name in modes.MODES}
+SECTIONS = [
+    "When to choose it", "The picture", "The inventory", "What it promises, and what it does not", "Trouble-shooting",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "plugins/modules").glob("*.py")), ids=lambda path: path.stem)
@@ -31,25 +37,94 @@ def test_the_tables_of_changes_are_those_of_the_code(name, written):
     assert (ROOT / f"docs/{name}.md").read_text() == written()
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs/examples").glob("*.yml")), ids=lambda path: path.stem)
-def test_an_example_is_an_inventory_that_site_takes(path):
-    loader = DataLoader()
-    hosts = InventoryManager(loader, sources=[str(path)])
-    variables = VariableManager(loader, hosts)
-    for host in hosts.get_hosts():
-        known = variables.get_vars(host=host)
+EXAMPLES = {path.name: path.read_text() for path in (ROOT / "docs/examples").glob("*.yml")}
+EXAMPLES |= {
+    f"{page.relative_to(ROOT)}:{number}": block
+    for page in PAGES
+    for number, block in enumerate(inventories(page), 1)
+}
+
+
+@pytest.mark.parametrize("text", EXAMPLES.values(), ids=EXAMPLES)
+def test_an_example_is_an_inventory_that_site_takes(text):
+    hosts = hosts_of(text)
+    for known in hosts.values():
         networks = known["hostnet_networks"]
         assert inventory.problems(networks, known.get("hostnet_mode", ""), known.get("hostnet_lan_peer", "")) == []
         assert guests.problems(known.get("hostnet_guests", [])) == []
-    assert hosts.get_hosts()
+    assert hosts
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", *(f"docs/{name}.md" for name in ("fleet", "modes"))]
-)
-def test_links_lead_to_files(page):
-    for link in re.findall(r"\]\((?!http|#)([^)#]+)", (ROOT / page).read_text()):
-        assert ((ROOT / page).parent / link).exists(), link
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_block_of_yaml_is_an_inventory(page):
+    """So that the test above holds it; what somebody types is an indented block."""
+    assert page.read_text().count("```yaml") == len(inventories(page))
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_a_guide_is_of_its_mode_and_has_all_sections(name):
+    page = GUIDES[name].read_text()
+    assert re.findall(r"^## (.*)$", page, re.M) == SECTIONS
+    assert page.startswith(f"# `{name}`: ")
+    networks = next(iter(hosts_of(inventories(GUIDES[name])[0]).values()))["hostnet_networks"]
+    assert [network["mode"] for network in networks] == [name]
+    assert f"]({name}.svg)" in page
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_a_guide_promises_what_its_mode_does(name):
+    """If this fails: tests/docs_table.py writes it anew."""
+    page = GUIDES[name].read_text()
+    assert PROMISES in page
+    assert page == with_promises(page, name)
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_the_picture_of_a_guide_is_of_its_inventory(name):
+    """If this fails: tests/guide_pictures.py draws them anew."""
+    assert GUIDES[name].with_suffix(".svg").read_text() == picture(GUIDES[name])
+
+
+QUOTES = {
+    (page.stem, quote)
+    for page in (*GUIDES.values(), ROOT / "docs/questions.md")
+    for row in re.findall(r"^\| ?(`.*?`|[^|]*?) \|.*\|.*\|$", page.read_text(), re.M)
+    for quote in re.findall(r"`([^`]{25,})`", row)
+}
+
+
+@pytest.mark.parametrize(("page", "quote"), sorted(QUOTES))
+def test_what_a_guide_quotes_is_said(page, quote):
+    """In the words of a module, a filter or a role."""
+    assert is_said(quote), page
+
+
+def anchors(page):
+    """The anchors of the headings of a page, as GitHub and Sphinx make them."""
+    headings = re.findall(r"^#{1,3} (.*)$", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S), re.M)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for link, anchor in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]*))?\)", page.read_text()):
+        target = page.parent / link if link else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), f"{link}#{anchor}"
+
+
+def external():
+    """Links that lead out of the documentation, of which only the form is checked: CI asks nobody."""
+    found = re.compile(r"https?://[^\s)>`\"']+")
+    return sorted({link.rstrip(".,;") for page in PAGES for link in found.findall(page.read_text())})
+
+
+@pytest.mark.parametrize("link", external())
+def test_an_external_link_is_well_formed(link):
+    parts = urlsplit(link)
+    assert parts.scheme == "https"
+    assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", parts.netloc)
+    assert re.fullmatch(r"[\w./%+~-]*", parts.path)
 
 
 @pytest.mark.parametrize(
