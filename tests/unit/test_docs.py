@@ -127,9 +127,12 @@ def test_an_external_link_is_well_formed(link):
     assert re.fullmatch(r"[\w./%+~-]*", parts.path)
 
 
+NAMED = re.compile(r"`((?:plugins|tests|roles|docs|_core|_drivers|_resources)/[\w/.-]+)`")
+
+
 @pytest.mark.parametrize(
     "path",
-    re.findall(r"`((?:plugins|tests|roles|docs|_core|_drivers)/[\w/.-]+)`", (ROOT / "CONTRIBUTING.md").read_text()),
+    sorted({path for name in ("CONTRIBUTING.md", "docs/design.md") for path in NAMED.findall((ROOT / name).read_text())}),
 )
-def test_contributing_names_files_that_are_there(path):
+def test_documents_of_the_code_name_files_that_are_there(path):
     assert (ROOT / path).exists() or (ROOT / "plugins/module_utils" / path).exists()
