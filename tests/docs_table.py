@@ -106,13 +106,13 @@ def promises(mode):
         f"|{'---|' * len(ways)}",
         f"| {' | '.join(SAID[modes.MODES[mode].promise(way)] for way in ways)} |",
         "\nWhat else guests may need, each in one word as `needs` takes it; [the whole table](../modes.md) tells how it is known:\n",
-        "| need | meaning | here |",
+        "| need | here | meaning |",
         "|---|---|---|",
     ]
     measured = ("inbound", "outbound", "guest_to_guest", "host_to_guest")
     for need, row in CAPABILITIES.items():
         if need not in measured:
-            lines.append(f"| `{need}` | {row.meaning} | {_here(row.of(mode))} |")
+            lines.append(f"| `{need}` | {_here(row.of(mode))} | {row.meaning} |")
     return "\n".join(lines) + "\n"
 
 

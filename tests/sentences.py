@@ -14,7 +14,7 @@ if t.TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 _LETTERS = 12  # a text with fewer of its own says nothing
-_SHARE = 0.75  # of a quotation's plain words that have to be the code's own; names and numbers are filled in
+_FILLED_IN = 14  # letters of plain words that may be names; what has a digit or a sign in it is no plain word
 
 
 def is_said(quote: str) -> bool:
@@ -25,7 +25,7 @@ def is_said(quote: str) -> bool:
         if found:
             own.update(*(range(*found.span(number)) for number in range(1, pattern.groups + 1)))
     words = {place for word in re.finditer(r"(?<!\S)[A-Za-z']+[,;:.]?(?!\S)", quote) for place in range(*word.span())}
-    return len(own & words) >= _SHARE * len(words)
+    return len(words - own) <= min(_FILLED_IN, len(words) / 4)
 
 
 @lru_cache(maxsize=1)
