@@ -35,7 +35,7 @@ _HOST = "host"
 _FORWARDS = {"nat": "masquerades", "routed": "forwards", "open": "forwards", "isolated": "does not forward"}
 _WORDS = {modes.YES: "yes", modes.NO: "no", modes.REFLECTED: "as far as the switch reflects"}
 _STYLE = """
-svg { --one: #0969da; --two: #1a7f37; --three: #8250df; --four: #bc4c00; font: 13px system-ui, sans-serif; }
+svg { --one: #0969da; --two: #1a7f37; --three: #8250df; --four: #bc4c00; --five: var(--dim); font: 13px system-ui, sans-serif; }
 @media screen and (prefers-color-scheme: dark) { svg { --one: #58a6ff; --two: #3fb950; --three: #bc8cff; --four: #ffa657; } }
 .paper { fill: var(--paper); }
 .around { fill: none; stroke: var(--line); stroke-dasharray: 3 4; }
@@ -44,7 +44,7 @@ svg { --one: #0969da; --two: #1a7f37; --three: #8250df; --four: #bc4c00; font: 1
 .cable { fill: none; stroke: var(--line); stroke-width: 1.2; opacity: .6; }
 .way { fill: none; stroke-width: 2.4; stroke-linecap: round; }
 .way.one { stroke: var(--one); } .way.two { stroke: var(--two); }
-.way.three { stroke: var(--three); } .way.four { stroke: var(--four); } .way.five { stroke: var(--dim); }
+.way.three { stroke: var(--three); } .way.four { stroke: var(--four); } .way.five { stroke: var(--five); }
 .way.may, .way.no { stroke-dasharray: 7 5; }
 .stop { stroke: var(--bad); stroke-width: 3; stroke-linecap: round; }
 .topology .node .title, .topology .node .subtitle { text-anchor: middle; }
@@ -139,7 +139,7 @@ def ways_of(mode: modes.Mode, boxes: dict[str, Box]) -> list[Way]:
         for (start, end), promise in zip(turned, promises):
             both = len(turned) < len(promises)
             names = {_ROOT: "the LAN", _HOST: boxes[_HOST].title}
-            arrow = "↔" if both or start == one and end == other else "→"
+            arrow = "↔" if both or (start, end) == (one, other) else "→"
             legend = f"{names.get(start, start)} {arrow} {names.get(end, end)}"
             found.append(Way(legend, promise, _passed(mode, boxes, start, end, promise), arrow == "↔"))
     return found
@@ -148,7 +148,7 @@ def ways_of(mode: modes.Mode, boxes: dict[str, Box]) -> list[Way]:
 def _passed(mode: modes.Mode, boxes: dict[str, Box], start: str, end: str, promise: str) -> list[str]:
     """From box to box, up and down the tree; up to the switch where the uplink does not turn frames by itself."""
     up, down = _above(boxes, start), _above(boxes, end)
-    by_switch = mode.role == "macvtap" and mode.forward != "bridge" or promise == modes.REFLECTED
+    by_switch = (mode.role == "macvtap" and mode.forward != "bridge") or promise == modes.REFLECTED
     meet = _ROOT if by_switch else next(box for box in up if box in down)
     way = [*up[: up.index(meet) + 1], *reversed(down[: down.index(meet)])]
     if promise != modes.NO:
@@ -199,9 +199,9 @@ def picture(page: Path) -> str:
     ET.SubElement(root, "title").text = f"The way of frames in mode {page.stem}"
     ET.SubElement(root, "style").text = drawing.STYLE + _STYLE
     _arrows(root)
-    _rect(root, 0, 0, width, height, "paper")
+    _rect(root, (0, 0), width, height, "paper")
     top = spots[_ROOT].y + _HEIGHT + _MARGIN * 0.7
-    _rect(root, _MARGIN, top, width - 2 * _MARGIN, bottom - top, "around")
+    _rect(root, (_MARGIN, top), width - 2 * _MARGIN, bottom - top, "around")
     _text(root, _MARGIN + 10, top + 18, host, "around-name")
     for name, box in boxes.items():
         if box.above:
@@ -234,7 +234,9 @@ def _draw_ways(root: ET.Element, ways: list[Way], boxes: dict[str, Box], spots: 
             if place == 0 and way.both and way.promise != modes.NO:
                 marks["marker-start"] = f"url(#{_COLOURS[number]})"
             _path(root, _curve(*points[-1]), kind, **marks)
-        over += [(_arc(before[1], after[0]), kind) for before, after in zip(points, points[1:]) if _turns(before, after)]
+        over += [
+            (_arc(before[1], after[0]), kind) for before, after in zip(points, points[1:]) if _turns(before, after)
+        ]
         if way.promise == modes.NO:
             (_x, came), (x, y) = points[-1]
             stops.append((x, y + (8 if came > y else -8)))  # before the box that lets nothing in
@@ -282,7 +284,8 @@ def _path(root: ET.Element, path: str, kind: str, **more: str) -> None:
     ET.SubElement(root, "path", {"d": path, "class": kind, **more})
 
 
-def _rect(root: ET.Element, x: float, y: float, width: float, height: float, kind: str = "") -> None:
+def _rect(root: ET.Element, corner: tuple[float, float], width: float, height: float, kind: str = "") -> None:
+    x, y = corner
     size = {"x": f"{x:.1f}", "y": f"{y:.1f}", "width": f"{width:.1f}", "height": f"{height:.1f}", "rx": "8"}
     ET.SubElement(root, "rect", {**size, "class": kind} if kind else size)
 
@@ -293,18 +296,17 @@ def _text(root: ET.Element, x: float, y: float, text: str, kind: str) -> None:
 
 def _arrows(root: ET.Element) -> None:
     definitions = ET.SubElement(root, "defs")
-    for number, colour in enumerate(_COLOURS):
+    for colour in _COLOURS:
         marker = ET.SubElement(definitions, "marker", {
             "id": colour, "viewBox": "0 0 8 8", "refX": "7", "refY": "4", "markerWidth": "11", "markerHeight": "11",
             "markerUnits": "userSpaceOnUse", "orient": "auto-start-reverse",
         })  # fmt: skip
-        fill = f"fill: var(--{_COLOURS[number] if number < len(_COLOURS) - 1 else 'dim'})"
-        ET.SubElement(marker, "path", {"d": "M0 0 L8 4 L0 8 z", "style": fill})
+        ET.SubElement(marker, "path", {"d": "M0 0 L8 4 L0 8 z", "style": f"fill: var(--{colour})"})
 
 
 def _draw_box(root: ET.Element, box: Box, spot: Spot) -> None:
     group = ET.SubElement(root, "g", {"class": "node"})
-    _rect(group, spot.x - _WIDTH / 2, spot.y, _WIDTH, _HEIGHT)
+    _rect(group, (spot.x - _WIDTH / 2, spot.y), _WIDTH, _HEIGHT)
     _text(group, spot.x, spot.y + 18, box.title, "title")
     _text(group, spot.x, spot.y + 33, box.subtitle, "subtitle")
 

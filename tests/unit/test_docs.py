@@ -37,6 +37,16 @@ def test_what_a_module_documents_can_be_read(path):
             assert yaml.safe_load(node.value.value)
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins/modules").glob("*.py")), ids=lambda path: path.stem)
+def test_a_module_that_can_take_away_shows_it(path):
+    documentation, examples = (
+        path.read_text().partition(f"\n{name} = ")[2].partition('"""\n')[0] for name in ("DOCUMENTATION", "EXAMPLES")
+    )
+    assert examples
+    if "absent" in documentation and not path.stem.endswith("_info"):
+        assert "state: absent" in examples
+
+
 @pytest.mark.parametrize(("name", "written"), [("changes", table), ("interfaces", interfaces)])
 def test_the_tables_of_changes_are_those_of_the_code(name, written):
     """If this fails: tests/docs_table.py writes them anew."""
@@ -45,9 +55,7 @@ def test_the_tables_of_changes_are_those_of_the_code(name, written):
 
 EXAMPLES = {path.name: path.read_text() for path in (ROOT / "docs/examples").glob("*.yml")}
 EXAMPLES |= {
-    f"{page.relative_to(ROOT)}:{number}": block
-    for page in PAGES
-    for number, block in enumerate(inventories(page), 1)
+    f"{page.relative_to(ROOT)}:{number}": block for page in PAGES for number, block in enumerate(inventories(page), 1)
 }
 
 
@@ -138,7 +146,9 @@ NAMED = re.compile(r"`((?:plugins|tests|roles|docs|_core|_drivers|_resources)/[\
 
 @pytest.mark.parametrize(
     "path",
-    sorted({path for name in ("CONTRIBUTING.md", "docs/design.md") for path in NAMED.findall((ROOT / name).read_text())}),
+    sorted(
+        {path for name in ("CONTRIBUTING.md", "docs/design.md") for path in NAMED.findall((ROOT / name).read_text())}
+    ),
 )
 def test_documents_of_the_code_name_files_that_are_there(path):
     assert (ROOT / path).exists() or (ROOT / "plugins/module_utils" / path).exists()
