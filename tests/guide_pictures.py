@@ -28,7 +28,7 @@ from ansible_collections.kvm.hostnet.plugins.plugin_utils import drawing, uplink
 
 GUIDES = ROOT / "docs/guides"
 _WIDTH, _HEIGHT, _ACROSS, _DOWN = 124, 48, 24, 46  # pixels: of a box, and between two
-_MARGIN, _LANE, _LEGEND = 22, 8, 22
+_MARGIN, _LANE, _LEGEND = 22, 11, 22
 _ARC = 9  # how far a way that turns goes into the box where it does
 _ROOT = "switch"
 _HOST = "host"

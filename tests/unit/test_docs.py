@@ -39,12 +39,13 @@ def test_what_a_module_documents_can_be_read(path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "plugins/modules").glob("*.py")), ids=lambda path: path.stem)
 def test_a_module_that_can_take_away_shows_it(path):
-    documentation, examples = (
-        path.read_text().partition(f"\n{name} = ")[2].partition('"""\n')[0] for name in ("DOCUMENTATION", "EXAMPLES")
-    )
-    assert examples
-    if "absent" in documentation and not path.stem.endswith("_info"):
-        assert "state: absent" in examples
+    told = {
+        node.targets[0].id: node.value.value
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Assign)
+    }
+    if "absent" in told["DOCUMENTATION"] and not path.stem.endswith("_info"):
+        assert "state: absent" in told["EXAMPLES"]
 
 
 @pytest.mark.parametrize(("name", "written"), [("changes", table), ("interfaces", interfaces)])
