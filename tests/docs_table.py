@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write docs/changes.md and docs/interfaces.md: how each option of a network changes while the network runs, and how each
-of an interface while its guest runs.  A test holds them to the code."""
+of an interface while its guest runs; and in each of docs/guides what its mode promises.  A test holds them to the code."""
 
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -13,10 +14,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 importlib.import_module("tests.conftest")  # makes the checkout importable as the collection
 
+from ansible_collections.kvm.hostnet.plugins.module_utils._core import modes  # noqa: E402
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.interface_changes import obstacles  # noqa: E402
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.interface_fields import INTERFACE  # noqa: E402
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.network_fields import DOCUMENT  # noqa: E402
 from ansible_collections.kvm.hostnet.plugins.module_utils._resources.network_updates import SECTIONS, how  # noqa: E402
+from ansible_collections.kvm.hostnet.plugins.plugin_utils.capabilities import CAPABILITIES, If, No  # noqa: E402
 
 HEAD = """# How the options of a libvirt network change
 
@@ -89,6 +92,47 @@ MOVES = """
 macvtap, to and from Open vSwitch (where libvirt 11.3 leaves the tap on both), and another portgroup.
 """
 
+PROMISES = "<!-- written by tests/docs_table.py -->\n"
+PROMISES_END = "<!-- until here -->\n"
+SAID = {modes.YES: "yes", modes.NO: "no", modes.REFLECTED: "as far as the switch reflects"}
+
+
+def promises(mode):
+    """What a mode promises, as `verify` measures it, and what else it can do."""
+    ways = modes.DIRECTIONS
+    lines = [
+        "What `verify` measures, with real frames:\n",
+        f"| {' | '.join(way.replace(' to ', ' → ') for way in ways.values())} |",
+        f"|{'---|' * len(ways)}",
+        f"| {' | '.join(SAID[modes.MODES[mode].promise(way)] for way in ways)} |",
+        "\nWhat else guests may need, each in one word as `needs` takes it; [the whole table](../modes.md) tells how it is known:\n",
+        "| need | here | meaning |",
+        "|---|---|---|",
+    ]
+    measured = ("inbound", "outbound", "guest_to_guest", "host_to_guest")
+    for need, row in CAPABILITIES.items():
+        if need not in measured:
+            lines.append(f"| `{need}` | {_here(row.of(mode))} | {row.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _here(cell):
+    if isinstance(cell, No):
+        return f"no: {cell.because}" if cell.because else "no"
+    if isinstance(cell, If):
+        return f"yes, {cell.words}" if cell.words.startswith("with") else f"if {cell.words}"
+    return cell
+
+
+def with_promises(page, mode):
+    """A guide with its promises written anew."""
+    pattern = f"({re.escape(PROMISES)}).*?({re.escape(PROMISES_END)})"
+    return re.sub(pattern, lambda found: f"{found[1]}\n{promises(mode)}\n{found[2]}", page, flags=re.S)
+
+
 if __name__ == "__main__":
+    for name in modes.MODES:
+        guide = ROOT / f"docs/guides/{name}.md"
+        guide.write_text(with_promises(guide.read_text(), name))
     (ROOT / "docs/changes.md").write_text(table())
     (ROOT / "docs/interfaces.md").write_text(interfaces())

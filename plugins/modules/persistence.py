@@ -75,6 +75,11 @@ EXAMPLES = r"""
     sriov_functions:
       - {name: eth1, vf_count: 4, up: true}
 
+- name: Let one of them come back no longer
+  kvm.hostnet.persistence:
+    bridges:
+      - {name: br0, state: absent}
+
 - name: Keep nothing any more
   kvm.hostnet.persistence:
     exclusive: true

@@ -180,7 +180,10 @@ class Reachability(Query):
                 seen and on_uplink,
                 "the host answers at another of its interfaces on the same LAN; see net.ipv4.conf.*.arp_ignore",
             ),
-            (seen, "libvirt's firewall rules are not in place; restart the network or libvirtd"),
+            (
+                seen,
+                "libvirt's firewall rules are not in place; restart libvirtd or virtnetworkd, which writes them anew",
+            ),
             (uplink and self._sysfs.attribute(uplink, "carrier") == "0", f"{uplink} has no carrier"),
             (relayed and reflects is False and not lan, f"the switch behind {uplink} does not reflect frames; {relay}"),
             (direction == "guest_to_lan" and routed, f"{peer} does not answer; the LAN needs a route to the subnet"),
