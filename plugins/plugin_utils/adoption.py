@@ -23,6 +23,7 @@ if t.TYPE_CHECKING:
 _OF_INTERFACE = ("vlan", "bandwidth", "filterref", "isolated", "link", "mtu", "trust_guest_rx_filters")
 # what was read, by what it has to have told
 _READ = {"hostnet_host": "links", "hostnet_found_networks": "networks", "hostnet_found_guests": "domains"}
+_ANEW = "it keeps network managers off virtual functions, and gives each the settings of the inventory"
 _ROLE = {"allow_restart": "when_unused", "exclusive": False, "guests_allow_replug": False, "guests_exclusive": False}
 
 
@@ -87,7 +88,8 @@ def _refused(known: Known, what: str) -> str:
     told = {name: task["steps"] for name, task in proofs.get("tasks", {}).items() if task["changed"]}
     told.update({name: [text] for name, text in proofs.get("problems", {}).items()})
     steps = [step for name, found in told.items() if name.startswith(f"{what}: ") for step in found]
-    return f"site would change it ({', '.join(steps)})" if steps else ""
+    anew = f"; {_ANEW}" if told.get(f"{what}: functions") else ""
+    return f"site would change it ({', '.join(steps)}){anew}" if steps else ""
 
 
 def _networks(known: Known, facts: State) -> tuple[list[State], list[State]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import pytest
 
+from .test_adopt import described, read
+
 pytestmark = (
     pytest.mark.nightly
 )  # the machine is emulated; tests/sriov and a scenario of molecule hold the modules to as much
@@ -71,3 +73,31 @@ def test_what_cannot_be_is_told_before_anything_changes(fleet):
         done = fleet.play("site", host("sriov", **network))
         assert done.code != 0 and f"Nothing was changed. {sentence}" in done.failure(HOST)
     assert functions(fleet) == []
+
+
+FUNCTIONS = f"echo 2 > /sys/class/net/{PF}/device/sriov_numvfs && ip link set {PF} up"
+POOL = f"""/usr/bin/python3 -c '
+import libvirt
+document = "<forward mode=\\"hostdev\\" managed=\\"yes\\"><pf dev=\\"{PF}\\"/></forward>"
+libvirt.open().networkDefineXML(f"<network><name>fast</name>{{document}}</network>").create()
+'"""
+NO_POOL = """/usr/bin/python3 -c '
+import libvirt
+network = libvirt.open().networkLookupByName("fast")
+network.destroy()
+network.undefine()
+'"""
+
+
+def test_functions_that_somebody_has_made_are_told_of(fleet, tmp_path):
+    """They are not described: site would take them from the network managers."""
+    fleet.sh(HOST, f"{FUNCTIONS} && {POOL}")
+    try:
+        files, table = described(fleet, {HOST: None}, tmp_path / "inventory")
+        told = files[f"host_vars/{HOST}.yml"]
+        assert f"# {PF} has 2 virtual functions; nothing was found that brings it back" in told
+        assert f"# Left out: network fast, since site would change it (set {PF}); it keeps network managers off" in told
+        assert f"#     - {{name: fast, mode: sriov, uplink: {PF}, autostart: false}}" in told
+        assert table[HOST][-1] == "nothing"
+    finally:
+        fleet.sh(HOST, f"{NO_POOL}; echo 0 > /sys/class/net/{PF}/device/sriov_numvfs; ip link set {PF} down")

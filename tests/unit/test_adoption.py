@@ -168,6 +168,13 @@ def test_what_site_would_change_is_left_out_with_what_it_would_do():
     ]  # fmt: skip
 
 
+def test_virtual_functions_that_site_would_set_up_anew_are_told_of_in_words():
+    found = read(links=LINKS, networks=[{"name": "fast", "mode": "sriov", "uplink": "eth1"}])
+    found["hostnet_proofs"] = {"tasks": {"network fast: functions": {"changed": True, "steps": ["set eth1"]}}}
+    [(what, why, _instead)] = left(adoption.adopted(found))
+    assert what == "network fast" and why.startswith("site would change it (set eth1); it keeps network managers off")
+
+
 def test_who_brings_back_what_the_host_has_of_its_own():
     links = {
         **LINKS, "br0": link("bridge", manager="ifupdown", written_in=["/etc/network/interfaces"]), "vnet0": link("tun"),
