@@ -106,3 +106,13 @@ def test_the_examples_of_the_module(guests, tmp_path):
     changed = [result["changed"] for result in done.of("kvm1")]
     assert changed[1::2] == [False] * (len(changed) // 2) and all(changed[2::2])
     guests.play("remove", host)
+
+
+def test_guests_and_measuring_can_be_skipped(guests):
+    wanted = {"kvm1": {**FLEET["kvm1"], "hostnet_verify": True}}
+    done = guests.play("site", wanted, "--skip-tags", "hostnet_guests,hostnet_verify")
+    assert done.code == 0, done.output
+    assert {"kvm.hostnet.domain_interfaces", "kvm.hostnet.reachability_info"} & {*done.modules("kvm1")} == set()
+    assert done.report["kvm1"].startswith("as the inventory says  changed: networks"), done.output
+    checked = guests.play("site", wanted, "--check")
+    assert checked.changed("kvm1") == {"kvm.hostnet.hostnet : Plug guests into their networks"}, checked.output
