@@ -8,6 +8,7 @@ This file is private to the collection.
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 import typing as t
@@ -89,6 +90,7 @@ def _diff(goal: State, before: State) -> State:
 
 def run(kind: type[Kind]) -> None:
     """Be the Ansible module of a kind."""
+    gc.disable()
     # Imported here so that converge() also runs where there is no Ansible.
     from ansible.module_utils.basic import AnsibleModule
 
