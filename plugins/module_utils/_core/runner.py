@@ -25,6 +25,7 @@ if t.TYPE_CHECKING:
     from .state import Step
 
 SYSTEM_PYTHONS = ("/usr/libexec/platform-python", "/usr/bin/python3", "/usr/bin/python")
+_SHOWN = 3  # -vvv, with which Ansible shows what a module was given
 INSTALLERS = (("debian", "apt"), ("ubuntu", "apt"), ("rhel", "dnf"), ("fedora", "dnf"), ("suse", "zypper"))
 
 
@@ -90,7 +91,7 @@ def _diff(goal: State, before: State) -> State:
 
 def run(kind: type[Kind]) -> None:
     """Be the Ansible module of a kind."""
-    gc.disable()
+    gc.disable()  # the process ends before there is garbage worth a search through thousands of links
     # Imported here so that converge() also runs where there is no Ansible.
     from ansible.module_utils.basic import AnsibleModule
 
@@ -106,6 +107,8 @@ def run(kind: type[Kind]) -> None:
         module.fail_json(msg=str(error))
     for warning in result.pop("warnings", ()):
         module.warn(warning)
+    if not issubclass(kind, Resource) and module._verbosity < _SHOWN:  # a thousand items would be sent back for nobody
+        result["invocation"] = {"module_args": {}}
     module.exit_json(**result)
 
 
