@@ -78,7 +78,10 @@ class Ours(Variant):
         """What is wished for is said once, as in an inventory."""
         said = {f"wished_{module}": options for module, options in wished.items()}
         planned = {module: {"module": module, "options": f"{{{{ wished_{module} }}}}"} for module in wished}
-        tasks: Tasks = [{"kvm.hostnet.changes_info": {"tasks": planned}, "register": "planned"}]
+        tasks: Tasks = [
+            {"kvm.hostnet.changes_info": {"tasks": planned}, "register": "planned"},
+            {"ansible.builtin.meta": "end_host", "when": "planned.differs | length == 0"},
+        ]
         tasks += [
             {
                 f"kvm.hostnet.{module}": {option: f"{{{{ wished_{module}.{option} }}}}" for option in options},

@@ -7,6 +7,7 @@ import ast
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 UTILS = ROOT / "plugins/module_utils"
@@ -19,18 +20,18 @@ OWNERS = {"libvirt": "_drivers/libvirt.py", "pyroute2": "_drivers/netlink.py", "
 PAYLOAD_KB = dict.fromkeys((path.stem for path in MODULES), 60)
 PAYLOAD_KB["libvirt_networks"] = 166  # the whole network document, its rules and its live updates
 PAYLOAD_KB["libvirt_networks_info"] = 114
-PAYLOAD_KB["reachability_info"] = 168  # libvirt, the kernel, Open vSwitch and raw frames in one
-PAYLOAD_KB["domain_interfaces"] = 202  # networks and interfaces; libvirt, the kernel and Open vSwitch
-PAYLOAD_KB["domain_interfaces_info"] = 164
-PAYLOAD_KB["benchmark_info"] = PAYLOAD_KB["benchmark_far_end"] = 112  # the kernel, frames, and what is run
-PAYLOAD_KB["bridges"] = 153  # with the move of an uplink, and what undoes it
-PAYLOAD_KB["ovs_bridges"] = 172  # the same, and the database of Open vSwitch
-PAYLOAD_KB["macvtap_links"] = 104
-PAYLOAD_KB["host_info"] = 129
-PAYLOAD_KB["sriov_functions"] = 158  # rtnetlink, devlink, sysfs, udev, and who uses what
+PAYLOAD_KB["reachability_info"] = 169  # libvirt, the kernel, Open vSwitch and raw frames in one
+PAYLOAD_KB["domain_interfaces"] = 203  # networks and interfaces; libvirt, the kernel and Open vSwitch
+PAYLOAD_KB["domain_interfaces_info"] = 165
+PAYLOAD_KB["benchmark_info"] = PAYLOAD_KB["benchmark_far_end"] = 113  # the kernel, frames, and what is run
+PAYLOAD_KB["bridges"] = 154  # with the move of an uplink, and what undoes it
+PAYLOAD_KB["ovs_bridges"] = 173  # the same, and the database of Open vSwitch
+PAYLOAD_KB["macvtap_links"] = 105
+PAYLOAD_KB["host_info"] = 130
+PAYLOAD_KB["sriov_functions"] = 159  # rtnetlink, devlink, sysfs, udev, and who uses what
 PAYLOAD_KB["persistence"] = 315  # all that runs at boot, and what network managers are told
 PAYLOAD_KB["changes_info"] = 541  # all kinds, of which each is imported only if it is asked for
-PAYLOAD_KB["transaction"] = 342  # links, Open vSwitch and libvirt's networks, there and back
+PAYLOAD_KB["transaction"] = 343  # links, Open vSwitch and libvirt's networks, there and back
 FUNCTION_LINES = 40
 FORBIDDEN_NAMES = ("utils", "helper", "manager")
 
@@ -95,6 +96,13 @@ def test_only_the_runner_knows_check_mode(path):
     if path in MODULES:
         code = code.partition("\nfrom ..module_utils")[2]
     assert ("check_mode" in code) == (path.name == "runner.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_is_packed_by_an_action_of_ours(path):
+    routed = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["plugin_routing"]["modules"]
+    own = (ROOT / "plugins/action" / path.name).exists()
+    assert own != (routed.get(path.stem) == {"action_plugin": "kvm.hostnet.changes_info"})
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)

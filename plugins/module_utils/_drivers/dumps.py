@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 import typing as t
 
 from .messages import LinkError
@@ -70,3 +71,9 @@ def only(message: bytes, head: int, wanted: t.Container[int]) -> bytes:
         at = end
     rest = b"".join(kept)
     return struct.pack("=I", 4 + len(rest)) + rest
+
+
+def number(message: bytes, head: int, kind: int) -> int:
+    """The one attribute of 32 bits that is asked for; 0 where a message has none."""
+    found = only(message, head, (kind,))[_HEADER.size + head + _ATTRIBUTE.size :]
+    return int.from_bytes(found, sys.byteorder)

@@ -248,10 +248,12 @@ class Netlink:
         self, wanted: t.Container[int], family: int = socket.AF_UNSPEC, extended: int = _WITHOUT_STATISTICS
     ) -> list[t.Any]:
         """All links, or all ports of bridges, with the wanted attributes of each."""
-        size = _HEADS["link"]
-        asked = bytes([family]).ljust(size, b"\0") + dumps.attribute(_EXT_MASK, extended)
-        found = dumps.dump(self._wire, _TYPES["link"][0] + _GET, asked)
-        return [_decoded("link", dumps.only(raw, size, wanted)) for raw in found]
+        found = self._raw_links(family, extended)
+        return [_decoded("link", dumps.only(raw, _HEADS["link"], wanted)) for raw in found]
+
+    def _raw_links(self, family: int = socket.AF_UNSPEC, extended: int = _WITHOUT_STATISTICS) -> list[bytes]:
+        asked = bytes([family]).ljust(_HEADS["link"], b"\0") + dumps.attribute(_EXT_MASK, extended)
+        return dumps.dump(self._wire, _TYPES["link"][0] + _GET, asked)
 
     # writing
 
@@ -284,7 +286,7 @@ class Netlink:
         if len(names) == 1:
             self._do(f"delete link {names[0]}", Request("delete", "link", {"index": index_of(names[0])}))
             return
-        taken = {message.get_attr("IFLA_GROUP") for message in self._links((_GROUP,))}
+        taken = {dumps.number(raw, _HEADS["link"], _GROUP) for raw in self._raw_links()}
         group = next(number for number in iter(lambda: secrets.randbelow(1 << 31), 0) if number not in taken)
         joined = [Request("set", "link", {"index": index_of(name), "attrs": {"IFLA_GROUP": group}}) for name in names]
         self._do(f"group the links {', '.join(names)}", *joined)
