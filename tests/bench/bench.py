@@ -79,10 +79,10 @@ class Bench:
     def raw(self, script: str, verb: str, told: t.Any) -> accounting.Done:
         return self.ssh(f"{PYTHON} {HERE / script} {verb}", told)
 
-    def play(self, tasks: Tasks) -> accounting.Done:
+    def play(self, tasks: Tasks, variables: dict[str, t.Any] | None = None) -> accounting.Done:
         """Measure a play with these tasks on kvm1."""
         path = self.dir / "play.yml"
-        path.write_text(json.dumps([{"hosts": "kvm1", "gather_facts": False, "tasks": tasks}]))
+        path.write_text(json.dumps([{"hosts": "kvm1", "gather_facts": False, "vars": variables or {}, "tasks": tasks}]))
         return self._playbook(str(path), ["kvm1"])
 
     def playbook(self, name: str, hosts: dict[str, t.Any], *, shipped: Path | None = None) -> accounting.Done:

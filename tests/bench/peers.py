@@ -54,18 +54,27 @@ class Ours(Variant):
             networks = [cases.options(network) for network in wanted.networks]
             links = [{"name": name, "lower": cases.LINK_LOWER, "mode": "bridge"} for name in wanted.links]
         options = {"libvirt_networks": {"networks": networks}, "macvtap_links": {"links": links}}
-        done = self.bench.play(self._tasks({module: given for module, given in options.items() if all(given.values())}))
+        done = self._play({module: given for module, given in options.items() if all(given.values())})
         if phase == AGAIN and " changed=0 " not in done.output:
             raise SystemExit(f"bench: a re-check has changed something:\n{done.output[-8000:]}")
         return done
 
-    def _tasks(self, wished: dict[str, t.Any]) -> Tasks:
-        planned = {module: {"module": module, "options": given} for module, given in wished.items()}
-        compare: Tasks = [{"kvm.hostnet.changes_info": {"tasks": planned}, "register": "planned"}]
-        return compare + [
-            {f"kvm.hostnet.{module}": given, "when": f"'{module}' in planned.differs"}
-            for module, given in wished.items()
+    def _play(self, wished: dict[str, t.Any]) -> Done:
+        """What is wished for is said once, as in an inventory."""
+        said = {f"wished_{module}": options for module, options in wished.items()}
+        planned = {module: {"module": module, "options": f"{{{{ wished_{module} }}}}"} for module in wished}
+        tasks: Tasks = [
+            {"kvm.hostnet.changes_info": {"tasks": planned}, "register": "planned"},
+            {"ansible.builtin.meta": "end_host", "when": "planned.differs | length == 0"},
         ]
+        tasks += [
+            {
+                f"kvm.hostnet.{module}": {option: f"{{{{ wished_{module}.{option} }}}}" for option in options},
+                "when": f"'{module}' in planned.differs",
+            }
+            for module, options in wished.items()
+        ]
+        return self.bench.play(tasks, said)
 
 
 class Modules(Ours):
@@ -73,8 +82,8 @@ class Modules(Ours):
 
     name = "modules"
 
-    def _tasks(self, wished: dict[str, t.Any]) -> Tasks:
-        return [{f"kvm.hostnet.{module}": given} for module, given in wished.items()]
+    def _play(self, wished: dict[str, t.Any]) -> Done:
+        return self.bench.play([{f"kvm.hostnet.{module}": options} for module, options in wished.items()])
 
 
 class Peer(Variant):

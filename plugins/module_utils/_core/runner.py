@@ -8,6 +8,7 @@ This file is private to the collection.
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 import typing as t
@@ -24,6 +25,7 @@ if t.TYPE_CHECKING:
     from .state import Step
 
 SYSTEM_PYTHONS = ("/usr/libexec/platform-python", "/usr/bin/python3", "/usr/bin/python")
+_SHOWN = 3  # -vvv, with which Ansible shows what a module was given
 # by what /etc/os-release calls a distribution or those it is like: what installs, and names that differ from Debian's
 INSTALLERS: dict[str, tuple[str, dict[str, str]]] = {
     "debian": ("apt install", {}),
@@ -95,6 +97,7 @@ def _diff(goal: State, before: State) -> State:
 
 def run(kind: type[Kind]) -> None:
     """Be the Ansible module of a kind."""
+    gc.disable()  # the process ends before there is garbage worth a search through thousands of links
     # Imported here so that converge() also runs where there is no Ansible.
     from ansible.module_utils.basic import AnsibleModule
 
@@ -110,6 +113,8 @@ def run(kind: type[Kind]) -> None:
         module.fail_json(msg=str(error))
     for warning in result.pop("warnings", ()):
         module.warn(warning)
+    if not issubclass(kind, Resource) and module._verbosity < _SHOWN:  # a thousand items would be sent back for nobody
+        result["invocation"] = {"module_args": {}}
     module.exit_json(**result)
 
 

@@ -20,7 +20,7 @@ MACVLAN_KINDS = ("macvlan", "macvtap")
 OVS_MASTER = "ovs-system"  #: the master of all ports of the kernel's datapath of Open vSwitch
 _STACKED = (*MACVLAN_KINDS, "ipvlan", "ipvtap", "vlan")
 HWMODES = ("veb", "vepa")  # linux/if_bridge.h: BRIDGE_MODE_VEB, BRIDGE_MODE_VEPA
-_AF_BRIDGE = 7  # linux/socket.h
+AF_BRIDGE = 7  # linux/socket.h
 _PVID, _UNTAGGED, _SELF = 2, 4, 2  # linux/if_bridge.h
 _PROTO_KERNEL = 2  # linux/rtnetlink.h: a route that the kernel makes for an address
 _CLONED, _RTNH_F_ONLINK = 0x200, 4
@@ -151,7 +151,7 @@ def bridge_request(name: str, *, of_bridge: bool, vlans: t.Sequence[Message] = (
         spec.append(("IFLA_BRIDGE_VLAN_INFO", {"vid": vlan["vid"], "flags": flags}))
     if hwmode:
         spec.append(("IFLA_BRIDGE_MODE", HWMODES.index(hwmode)))
-    return {"family": _AF_BRIDGE, "index": index_of(name), "attrs": {"IFLA_AF_SPEC": {"attrs": spec}}}
+    return {"family": AF_BRIDGE, "index": index_of(name), "attrs": {"IFLA_AF_SPEC": {"attrs": spec}}}
 
 
 def plain(message: t.Any, names: dict[int, str]) -> Message:

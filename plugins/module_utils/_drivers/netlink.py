@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Talk to the kernel over rtnetlink: plain dicts in and out.  No pyroute2 object leaves this file.
 
-pyroute2 0.5.14 to 0.9 reads, and is the codec of what is written.  What is written goes to the kernel through a socket
-of this file's own: pyroute2's calls drop keywords that they do not know and report success, differ from version to
-version, and send one message at a time.  Here many messages are one system call, which no signal can cut in two.
+pyroute2 0.5.14 to 0.9 is the codec of what is read and written, and the socket is this file's own: pyroute2's calls
+drop keywords that they do not know and report success, differ from version to version, send one message at a time, and
+take longer to be imported than all else here.  Here many messages are one system call, which no signal can cut in two.
 This file is private to the collection.
 """
 
@@ -21,7 +21,9 @@ import typing as t
 from contextlib import contextmanager, suppress
 
 from .._core.errors import MissingLibrary
+from . import dumps
 from .messages import (
+    AF_BRIDGE,
     CLEANERS,
     HWMODES,
     MACVLAN_KINDS,
@@ -48,15 +50,13 @@ def _without_the_rest() -> None:
 
 _without_the_rest()
 try:
-    from pyroute2.iproute import IPRoute
-    from pyroute2.netlink.exceptions import NetlinkError
     from pyroute2.netlink.rtnl import ifinfmsg as links_codec
     from pyroute2.netlink.rtnl.fibmsg import fibmsg
     from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
     from pyroute2.netlink.rtnl.ndmsg import ndmsg
     from pyroute2.netlink.rtnl.rtmsg import rtmsg
 except ImportError:
-    IPRoute = None
+    links_codec = None
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -81,6 +81,13 @@ _TYPES = {
     "rule": (32, 33, _CREATE | _EXCL),
     "bridge": (19, 17, 0),  # RTM_SETLINK, RTM_DELLINK, of the family of bridges
 }
+_GET = 2  # from RTM_NEW* to RTM_GET*
+# bytes of struct ifinfomsg and its kin (linux/rtnetlink.h, if_addr.h, fib_rules.h, neighbour.h)
+_HEADS = {"link": 16, "address": 8, "route": 12, "rule": 12, "neighbour": 12}
+# linux/if_link.h: IFLA_ADDRESS, MTU, LINK, MASTER, LINKINFO, IFALIAS, GROUP, PROP_LIST
+_IFNAME, _AF_SPEC, _GROUP, _EXT_MASK = 3, 26, 27, 29
+_OF_A_LINK, _OF_A_PORT = (1, _IFNAME, 4, 5, 10, 18, 20, _GROUP, 52), (_IFNAME, _AF_SPEC)
+_WITH_VLANS, _WITHOUT_STATISTICS = 2, 8  # linux/rtnetlink.h: RTEXT_FILTER_*
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _GONE = (errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV)
 
@@ -126,7 +133,7 @@ def _lengthen(codec: t.Any, prefix: str, attributes: Iterable[tuple[str, str]]) 
     codec.nla_map = (*codec.nla_map, *(entry for entry in later if entry[0] not in known))
 
 
-if IPRoute is not None:
+if links_codec is not None:
     _teach()
     _CODECS = {
         "link": links_codec.ifinfmsg,
@@ -140,25 +147,25 @@ if IPRoute is not None:
 
 @contextmanager
 def connection() -> Iterator[Netlink]:
-    """Rtnetlink sockets in the network namespace of the calling thread."""
-    if IPRoute is None:
+    """An rtnetlink socket in the network namespace of the calling thread."""
+    if links_codec is None:
         raise MissingLibrary("pyroute2", "python3-pyroute2")
-    with IPRoute() as handle, socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as wire:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as wire:
         wire.bind((0, 0))
         for option in (_CAP_ACK, _EXT_ACK):
             wire.setsockopt(_SOL_NETLINK, option, 1)
         with suppress(PermissionError):  # who may not enlarge the buffer may not change links either
             for option in (_SO_SNDBUFFORCE, _SO_RCVBUFFORCE):
                 wire.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
-        yield Netlink(handle, wire)
+        yield Netlink(wire)
 
 
 @contextmanager
 def _errors(what: str) -> Iterator[None]:
     try:
         yield
-    except NetlinkError as error:
-        raise LinkError(f"Cannot {what}: {_reason(error.code) if error.code else error}") from error
+    except (LinkError, OSError) as error:
+        raise LinkError(f"Cannot {what}: {error}") from error
 
 
 def _reason(code: int, text: str = "") -> str:
@@ -168,10 +175,9 @@ def _reason(code: int, text: str = "") -> str:
 
 
 class Netlink:
-    """One pair of sockets."""
+    """One socket."""
 
-    def __init__(self, handle: t.Any, wire: socket.socket) -> None:
-        self._handle = handle
+    def __init__(self, wire: socket.socket) -> None:
         self._wire = wire
 
     # reading
@@ -184,20 +190,20 @@ class Netlink:
         link on another one, None if that is in another namespace.
         """
         with _errors("list the links"):
-            messages = list(self._handle.get_links())
+            messages = self._links(_OF_A_LINK)
         names = {message["index"]: message.get_attr("IFLA_IFNAME") for message in messages}
         return {names[message["index"]]: link_state(message, names) for message in messages}
 
     def vlans(self) -> dict[str, list[Message]]:
         """The VLANs of each bridge and port, as vid, pvid and untagged."""
         with _errors("list the VLANs of bridges"):
-            messages = list(self._handle.get_vlans())
+            messages = self._links(_OF_A_PORT, family=AF_BRIDGE, extended=_WITH_VLANS)
         return {message.get_attr("IFLA_IFNAME"): vlans_of(message) for message in messages}
 
     def hwmodes(self) -> dict[str, str]:
         """Of each NIC that has a switch of its own and tells: whether that is VEB or VEPA."""
         with _errors("list the switches of NICs"):
-            messages = list(self._handle.get_vlans())
+            messages = self._links(_OF_A_PORT, family=AF_BRIDGE, extended=_WITH_VLANS)
         found = {}
         for message in messages:
             spec = message.get_attr("IFLA_AF_SPEC")
@@ -212,21 +218,16 @@ class Netlink:
         Each is its netlink message with names of links instead of their numbers, and without what only tells of time
         and of detection; `what` says which it is.  Routes that the kernel makes for addresses are left out.
         """
-        ask = {
-            "address": self._handle.get_addr,
-            "route": self._handle.get_routes,
-            "rule": self._handle.get_rules,
-            "neighbour": self._handle.get_neighbours,
-        }
         with _errors("read addresses, routes, rules and neighbours"):
-            dumps = {
-                what: [message for family in _FAMILIES for message in ask[what](family=family)] for what in kinds or ask
+            found = {
+                what: [message for family in _FAMILIES for message in self._dump(what, family)]
+                for what in kinds or CLEANERS
             }
-            names = {message["index"]: message.get_attr("IFLA_IFNAME") for message in self._handle.get_links()}
+            names = {message["index"]: message.get_attr("IFLA_IFNAME") for message in self._links((_IFNAME,))}
         return without_prefix_routes(
             [
                 entry
-                for what, messages in dumps.items()
+                for what, messages in found.items()
                 for message in messages
                 for entry in CLEANERS[what]({"what": what, **plain(message, names)})
             ]
@@ -235,8 +236,24 @@ class Netlink:
     def addresses(self, name: str) -> list[str]:
         """The IPv4 addresses of a link."""
         with _errors(f"read the addresses of {name}"):
-            found = list(self._handle.get_addr(index=index_of(name), family=socket.AF_INET))
-        return [message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS") for message in found]
+            found, index = self._dump("address", socket.AF_INET), index_of(name)
+        mine = [message for message in found if message["index"] == index]
+        return [message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS") for message in mine]
+
+    def _dump(self, what: str, family: int) -> list[t.Any]:
+        head = bytes([family]).ljust(_HEADS[what], b"\0")
+        return [_decoded(what, raw) for raw in dumps.dump(self._wire, _TYPES[what][0] + _GET, head)]
+
+    def _links(
+        self, wanted: t.Container[int], family: int = socket.AF_UNSPEC, extended: int = _WITHOUT_STATISTICS
+    ) -> list[t.Any]:
+        """All links, or all ports of bridges, with the wanted attributes of each."""
+        found = self._raw_links(family, extended)
+        return [_decoded("link", dumps.only(raw, _HEADS["link"], wanted)) for raw in found]
+
+    def _raw_links(self, family: int = socket.AF_UNSPEC, extended: int = _WITHOUT_STATISTICS) -> list[bytes]:
+        asked = bytes([family]).ljust(_HEADS["link"], b"\0") + dumps.attribute(_EXT_MASK, extended)
+        return dumps.dump(self._wire, _TYPES["link"][0] + _GET, asked)
 
     # writing
 
@@ -269,7 +286,7 @@ class Netlink:
         if len(names) == 1:
             self._do(f"delete link {names[0]}", Request("delete", "link", {"index": index_of(names[0])}))
             return
-        taken = {link["group"] for link in self.links().values()}
+        taken = {dumps.number(raw, _HEADS["link"], _GROUP) for raw in self._raw_links()}
         group = next(number for number in iter(lambda: secrets.randbelow(1 << 31), 0) if number not in taken)
         joined = [Request("set", "link", {"index": index_of(name), "attrs": {"IFLA_GROUP": group}}) for name in names]
         self._do(f"group the links {', '.join(names)}", *joined)
@@ -347,6 +364,12 @@ class Netlink:
                 failures.append((number, code, text))
             if number == len(messages) - 1:
                 return failures
+
+
+def _decoded(what: str, raw: bytes) -> t.Any:
+    message = _CODECS[what](raw)
+    message.decode()
+    return message
 
 
 def _encode(request: Request, number: int, *, last: bool) -> bytes:
