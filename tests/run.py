@@ -135,7 +135,7 @@ SUITES = {
     "guests": Suite(("pytest tests/guests --junitxml tests/output/guests.xml",), lab="1", fetched=(GUEST,)),
     **{f"pyroute2-{version}": with_pyroute2(version) for version in PYROUTE2},
     **{f"core-{version}": with_core(version) for version in CORES},
-    "sanity": Suite(("tests/sanity/run.sh",), passed=SANITY_TEST),
+    "sanity": Suite(("tests/ansible_test/run.sh sanity",), passed=SANITY_TEST),
     "lint": Suite(
         (
             "ruff check .",

@@ -28,6 +28,6 @@ fi
 export PATH=$home/bin:$PATH
 ansible --version | sed -n '1p; /python version/p'
 code=0
-tests/sanity/run.sh || code=1
+tests/ansible_test/run.sh sanity || code=1
 pytest tests/unit tests/fleet -m 'not nightly' --junitxml "tests/output/core-$core.xml" || code=1
 exit $code
