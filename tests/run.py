@@ -52,6 +52,7 @@ CORES = ("2.18", "2.19", "2.20", "2.21", "2.22")
 # what takes long, and seldom breaks alone
 NIGHTLY = (
     *("nightly", "scale-nightly", "soak", "debian13-links", "pyroute2-0.8.1", "pyroute2-0.9.7", "importer"),
+    *("integration", "integration-elsewhere"),
     *(f"core-{version}" for version in CORES),
 )
 SANITY_TEST = r"^Running sanity test (.*)"
@@ -136,6 +137,21 @@ SUITES = {
     **{f"pyroute2-{version}": with_pyroute2(version) for version in PYROUTE2},
     **{f"core-{version}": with_core(version) for version in CORES},
     "sanity": Suite(("tests/ansible_test/run.sh sanity",), passed=SANITY_TEST),
+    "integration": Suite(
+        (f"{LAB} exec kvm1 tests/ansible_test/run.sh integration --continue-on-error",),
+        passed=r"^Running (module_\w+) integration test",
+        lab="1",
+        fetched=(OVS, LLDPAD),
+    ),
+    "integration-elsewhere": Suite(
+        (
+            "ANSIBLE_ROLES_PATH=tests/integration/targets ANSIBLE_PIPELINING=true "
+            "ansible-playbook -i $LAB_DIR/inventory.yml tests/integration/elsewhere.yml",
+        ),
+        passed=r"^(kvm\w+) +: ok=.* failed=0",
+        lab="2 --sriov --systemd",
+        fetched=SRIOV,
+    ),
     "lint": Suite(
         (
             "ruff check .",
