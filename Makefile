@@ -7,7 +7,7 @@ COLLECTIONS := $(CURDIR)/.cache
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test gates bench lint unit browser guests kernel debian13 sriov fleet scale systemd faults soak molecule sanity docs release lab lab-sriov lab-systemd lab-down lab-hairpin packages clean
+.PHONY: help demo test gates bench lint unit browser guests kernel debian13 sriov fleet scale systemd faults soak molecule sanity integration docs release lab lab-sriov lab-systemd lab-down lab-hairpin packages clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,7 +21,7 @@ test: packages .venv/tests ## what a change is held to; ends with how many passe
 gates: packages .venv/tests ## everything, also what takes too long for each change
 	@$(SUDO) env "PATH=$$PATH" tests/run.py --all
 
-lint unit browser guests kernel debian13 sriov fleet scale systemd molecule sanity: packages .venv/tests ## one part of the tests
+lint unit browser guests kernel debian13 sriov fleet scale systemd molecule sanity integration: packages .venv/tests ## one part of the tests
 	@$(SUDO) env "PATH=$$PATH" tests/run.py $@
 
 faults: packages .venv/tests ## hurt hosts in the middle of a change; ends with how many were lost, and seconds to restore

@@ -15,7 +15,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 import typing as t
@@ -136,4 +135,4 @@ def made_of(tarball: Path, about: dict[str, t.Any], work: Path, seconds: int) ->
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -23,7 +23,7 @@ from lab.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "tests/output"
-PLUGINS = "plugins/module_utils plugins/modules plugins/plugin_utils plugins/filter plugins/doc_fragments"
+TYPED = "plugins release tests/lab tests/cores tests/run.py"
 LAB = "tests/lab/lab.py"
 GUEST = f"tests/lab/guest.sh {ROOT / '.cache/guest'}"
 OVS = f"tests/lab/fetch.sh openvswitch-switch ovs-vswitchd {ROOT / '.cache/ovs-vswitchd'}"
@@ -47,8 +47,16 @@ LIBVIRT = " ".join(f"tests/kernel/test_{name}.py" for name in ("libvirt_networks
 GUESTS = " ".join(f"tests/kernel/test_{name}.py" for name in ("network_document", "domain_interfaces", "guest"))
 # what distributions ship besides the pyroute2 of the two lab hosts: EPEL 9, Ubuntu 26.04, Fedora 45 and Alpine 3.23
 PYROUTE2 = ("0.5.14", "0.8.1", "0.9.7")
+# the versions of ansible-core that are supported, besides the one that was installed here
+CORES = ("2.18", "2.19", "2.20", "2.21", "2.22")
 # what takes long, and seldom breaks alone
-NIGHTLY = ("nightly", "compare", "scale-nightly", "soak", "debian13-links", "pyroute2-0.8.1", "pyroute2-0.9.7")
+NIGHTLY = (
+    *("nightly", "scale-nightly", "soak", "debian13-links", "pyroute2-0.8.1", "pyroute2-0.9.7", "importer"),
+    *("compare", "integration", "integration-elsewhere"),
+    *(f"core-{version}" for version in CORES),
+)
+SANITY_TEST = r"^Running sanity test (.*)"
+SKIPPED = re.compile(r"(?m)^skipped: (.*)")  # how a script tells what cannot be tested here, and why
 LINKS = " ".join(f"tests/kernel/test_{name}.py" for name in ("links", "bridges", "uplink_move", "snapshot"))
 
 
@@ -59,6 +67,11 @@ def with_pyroute2(version: str) -> Suite:
     junit = f"--junitxml tests/output/pyroute2-{version}.xml"
     run = f"{LAB} exec kvm1 env PYTHONPATH={target} /usr/bin/python3 -B -m pytest {LINKS} {junit}"
     return Suite((install, run), lab="1")
+
+
+def with_core(version: str) -> Suite:
+    """Sanity, and the tests that run on the controller, with another version of ansible-core than the one installed."""
+    return Suite((f"tests/cores/run.sh {version}",), passed=SANITY_TEST, lab="4", fetched=(OVS,))
 
 
 SUITES = {
@@ -124,12 +137,28 @@ SUITES = {
     ),
     "guests": Suite(("pytest tests/guests --junitxml tests/output/guests.xml",), lab="1", fetched=(GUEST,)),
     **{f"pyroute2-{version}": with_pyroute2(version) for version in PYROUTE2},
-    "sanity": Suite(("tests/sanity/run.sh",), passed=r"^Running sanity test \"(.*)\""),
+    **{f"core-{version}": with_core(version) for version in CORES},
+    "sanity": Suite(("tests/ansible_test/run.sh sanity",), passed=SANITY_TEST),
+    "integration": Suite(
+        (f"{LAB} exec kvm1 tests/ansible_test/run.sh integration --continue-on-error",),
+        passed=r"^Running (module_\w+) integration test",
+        lab="1",
+        fetched=(OVS, LLDPAD),
+    ),
+    "integration-elsewhere": Suite(
+        (
+            "ANSIBLE_ROLES_PATH=tests/integration/targets ANSIBLE_PIPELINING=true "
+            "ansible-playbook -i $LAB_DIR/inventory.yml tests/integration/elsewhere.yml",
+        ),
+        passed=r"^(kvm\w+) +: ok=.* failed=0",
+        lab="2 --sriov --systemd",
+        fetched=SRIOV,
+    ),
     "lint": Suite(
         (
             "ruff check .",
             "ruff format --check .",
-            f"mypy {PLUGINS}",
+            f"mypy {TYPED}",
             "yamllint --strict .",
             "ansible-lint --offline --strict",
             "reuse lint --quiet",
@@ -143,7 +172,8 @@ SUITES = {
     "browser": Suite(
         ("tests/browser/install.sh", "pytest tests/browser --junitxml tests/output/browser.xml"),
     ),
-    "release": Suite(("pytest tests/release --junitxml tests/output/release.xml",)),
+    "release": Suite(("pytest tests/release -m 'not nightly' --junitxml tests/output/release.xml",)),
+    "importer": Suite(("pytest tests/release -m nightly --junitxml tests/output/importer.xml",)),
     "unit": Suite(("pytest tests/unit --junitxml tests/output/unit.xml",)),
 }
 
@@ -215,50 +245,54 @@ def run(name: str, progress: Progress) -> Outcome:
 def counts(suite: Suite, codes: list[int], log: Path, junit: Path) -> tuple[int, int, int]:
     """A command that failed counts as one failure even if no test did, and a suite without any test as well."""
     broken = sum(1 for code in codes if code)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
     if junit.exists():
-        totals = list(ElementTree.parse(junit).getroot().iter("testcase"))
+        totals = elements(junit.stem, "testcase")
         failed = sum(1 for case in totals if case.find("failure") is not None or case.find("error") is not None)
         skipped = sum(1 for case in totals if case.find("skipped") is not None)
         passed = len(totals) - failed - skipped
     elif suite.passed:
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
-        passed = len(set(re.findall(suite.passed, plain, re.MULTILINE)))
-        failed = skipped = 0
+        passed, failed, skipped = len(set(re.findall(suite.passed, plain, re.MULTILINE))), 0, 0
     else:
         passed, failed, skipped = len(codes) - broken, broken, 0
-    return passed, failed or int(bool(broken) or not passed), skipped
+    told = len(set(SKIPPED.findall(plain)))
+    return passed, failed or int(bool(broken) or not (passed or told)), skipped + told
+
+
+def skips(names: list[str]) -> list[str]:
+    """What was not tested here, and why."""
+    told = []
+    for name in names:
+        told += [(name, why) for why in SKIPPED.findall((OUTPUT / f"{name}.log").read_text(errors="replace"))]
+        cases = elements(name, "skipped")
+        told += [(name, case.get("message", "")) for case in cases]
+    return [f"{name}: {why}" for name, why in dict.fromkeys(told)]
+
+
+def elements(name: str, tag: str) -> list[ElementTree.Element]:
+    """Those of a suite's JUnit file, if it wrote one."""
+    path = OUTPUT / f"{name}.xml"
+    return [*ElementTree.parse(path).getroot().iter(tag)] if path.exists() else []
 
 
 def slowest(names: list[str]) -> list[tuple[float, str]]:
     cases = [
         (float(case.get("time", 0)), f"{name}: {case.get('name')}")
         for name in names
-        if (OUTPUT / f"{name}.xml").exists()
-        for case in ElementTree.parse(OUTPUT / f"{name}.xml").getroot().iter("testcase")
+        for case in elements(name, "testcase")
     ]
     return sorted(cases, reverse=True)[:10]
 
 
-def measured(names: list[str]) -> list[str]:
+def measured(names: list[str], what: str = "measured") -> list[tuple[str, str]]:
     """What tests have measured besides passing."""
-    return [
-        f"{name}: {found.get('value')}"
-        for name in names
-        if (OUTPUT / f"{name}.xml").exists()
-        for found in ElementTree.parse(OUTPUT / f"{name}.xml").getroot().iter("property")
-        if found.get("name") == "measured"
-    ]
+    found = [(name, element) for name in names for element in elements(name, "property")]
+    return [(name, element.get("value", "")) for name, element in found if element.get("name") == what]
 
 
 def faults(names: list[str]) -> str:
     """What became of the hosts that were hurt."""
-    told = [
-        json.loads(found.get("value", ""))
-        for name in names
-        if (OUTPUT / f"{name}.xml").exists()
-        for found in ElementTree.parse(OUTPUT / f"{name}.xml").getroot().iter("property")
-        if found.get("name") == "fault"
-    ]
+    told = [json.loads(value) for _name, value in measured(names, "fault")]
     if not told:
         return ""
     lost, half = (sum(one[word] for one in told) for word in ("lost", "half"))
@@ -281,7 +315,8 @@ def main() -> int:
     print("\nslowest tests:")
     for seconds, name in slowest(names):
         print(f"{seconds:7.1f} s  {name}")
-    print("\nmeasured:", *measured(names), sep="\n    ")
+    print("\nmeasured:", *(f"{name}: {value}" for name, value in measured(names)), sep="\n    ")
+    print("\nnot tested here:", *(skips(names) or ["nothing"]), sep="\n    ")
     print(faults(names))
     total = [sum(getattr(outcome, field) for outcome in outcomes) for field in ("passed", "failed", "skipped")]
     print("\n{} passed, {} failed, {} skipped".format(*total))

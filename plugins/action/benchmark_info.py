@@ -15,10 +15,10 @@ if t.TYPE_CHECKING:
     Result = dict[str, t.Any]
 
 # asked when the plugin is loaded: the task has a process of its own later, which has no terminal
-_ON_TERMINAL = os.isatty(sys.__stdout__.fileno())
+_ON_TERMINAL = sys.__stdout__ is not None and os.isatty(sys.__stdout__.fileno())
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core ships no types
     """Runs the module once for each round, and puts together what it tells."""
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> Result:

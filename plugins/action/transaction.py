@@ -18,7 +18,7 @@ _ALIVE = 5  # seconds between two signs of life
 _ALIVE_GRACE = 15.0  # seconds after the host has put itself back, in which a connection that lives on comes back
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core ships no types
     """Runs the module, over a connection that was made for it."""
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:

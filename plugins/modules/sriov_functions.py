@@ -162,10 +162,10 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Eight virtual functions, for libvirt to hand out
+- name: Four virtual functions, for libvirt to hand out
   kvm.hostnet.sriov_functions:
     functions:
-      - {name: enp1s0, vf_count: 8, up: true, unmanaged: true, every_vf: {spoofchk: true, trust: false}}
+      - {name: enp1s0, vf_count: 4, up: true, unmanaged: true, every_vf: {spoofchk: true, trust: false}}
     iommu: true
 
 - name: Settings of some, each in its own way

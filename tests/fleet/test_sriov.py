@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from .test_adopt import described, read
+from .test_adopt import described
 
 pytestmark = (
     pytest.mark.nightly

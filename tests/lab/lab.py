@@ -32,6 +32,7 @@ import signal
 import subprocess
 import sys
 import time
+import typing as t
 from pathlib import Path
 
 from sriov_host import SRIOV, SRIOV_PORTS, SriovHost
@@ -41,13 +42,13 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 UPLINK = "up0"
 SPARES = ("up1", "up2")  # NICs on the same switch that the host has no address on
-LAN = ipaddress.ip_interface("10.88.0.254/16")  # the peer on the LAN
-FIRST_HOST = ipaddress.ip_address("10.88.1.0")  # kvm1 is 10.88.1.1
+LAN = ipaddress.IPv4Interface("10.88.0.254/16")  # the peer on the LAN
+FIRST_HOST = ipaddress.IPv4Address("10.88.1.0")  # kvm1 is 10.88.1.1
 START_SECONDS = 60
 ADDRESSES = {
-    SRIOV: ipaddress.ip_address("10.88.2.1"),
-    "kvmnetworkd": ipaddress.ip_address("10.88.3.1"),
-    "kvmnm": ipaddress.ip_address("10.88.3.2"),
+    SRIOV: ipaddress.IPv4Address("10.88.2.1"),
+    "kvmnetworkd": ipaddress.IPv4Address("10.88.3.1"),
+    "kvmnm": ipaddress.IPv4Address("10.88.3.2"),
 }
 
 INVENTORY = """\
@@ -160,7 +161,7 @@ class Lab:
             lines.append(f"link set {port} master sw0 up")
         self._batch("switch")(*lines)
 
-    def _batch(self, name: str):
+    def _batch(self, name: str) -> t.Callable[..., None]:
         def batch(*lines: str) -> None:
             run("ip", "-n", self.namespace(name), "-batch", "-", text="\n".join(lines) + "\n")
 

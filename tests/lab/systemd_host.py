@@ -162,8 +162,8 @@ class SystemdHost:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text.format(**known, address=address, gateway=gateway))
             file.chmod(0o600 if file.suffix == ".nmconnection" else 0o644)
-        for file, line in ACCOUNT.items():
-            with open(self.root / file, "a") as accounts:
+        for database, line in ACCOUNT.items():
+            with open(self.root / database, "a") as accounts:
                 accounts.write(line)
         systemctl = ("chroot", str(self.root), "systemctl", "--quiet")
         run(*systemctl, "disable", *IDLE)

@@ -122,3 +122,13 @@ def test_functions_are_short_and_files_have_names_of_the_field(path):
 def test_a_mode_role_is_complete(role):
     for needed in ("README.md", "defaults/main.yml", "meta/argument_specs.yml", "tasks/main.yml"):
         assert (role / needed).exists(), needed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_what_a_module_documents_is_run(path):
+    """The table of a target has each example, or it fails (tests/integration/targets/setup_table)."""
+    target = ROOT / f"tests/integration/targets/module_{path.stem}"
+    assert f"table_module: {path.stem}\n" in (target / "tasks/main.yml").read_text()
+    assert "needs/target/setup_table\n" in (target / "aliases").read_text()
+    elsewhere = f"[module_{path.stem}]" in (ROOT / "tests/integration/elsewhere.yml").read_text()
+    assert elsewhere == ("unsupported" in (target / "aliases").read_text())
