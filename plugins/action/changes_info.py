@@ -9,7 +9,7 @@ import typing as t
 from ansible.plugins.action.normal import ActionModule as NormalAction
 
 
-class ActionModule(NormalAction):  # type: ignore[misc]  # Ansible comes without types
+class ActionModule(NormalAction):  # type: ignore[misc] # ansible-core ships no types
     """As Ansible does by itself, in a worker that does not search all that it was born with for garbage.
 
     Parsing the files to pack would set off that search again and again, and it takes as long as the parsing.
