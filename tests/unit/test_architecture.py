@@ -128,7 +128,7 @@ def test_a_mode_role_is_complete(role):
 def test_what_a_module_documents_is_run(path):
     """The table of a target has each example, or it fails (tests/integration/targets/setup_table)."""
     target = ROOT / f"tests/integration/targets/module_{path.stem}"
-    assert f"table_module: {path.stem}\n" in (target / "tasks/main.yml").read_text()
+    assert f"setup_table_module: {path.stem}\n" in (target / "tasks/main.yml").read_text()
     assert "needs/target/setup_table\n" in (target / "aliases").read_text()
-    elsewhere = f"[module_{path.stem}]" in (ROOT / "tests/integration/elsewhere.yml").read_text()
+    elsewhere = f"name: module_{path.stem}\n" in (ROOT / "tests/integration/elsewhere.yml").read_text()
     assert elsewhere == ("unsupported" in (target / "aliases").read_text())

@@ -166,7 +166,7 @@ def command(*words: str, seconds: float = 30.0) -> Answer:
     environment = {**os.environ, "LC_ALL": "C"}
     try:
         # no shell, and names that canonical forms have passed
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603 # pylint: disable=ansible-bad-function
             words, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,
             env=environment,
         )  # fmt: skip

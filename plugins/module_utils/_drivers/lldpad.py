@@ -121,7 +121,7 @@ def _command(*words: str) -> None:
 
 def _lldptool(*words: str) -> tuple[bool, str]:
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603 # pylint: disable=ansible-bad-function
             ["lldptool", *words],  # noqa: S607
             capture_output=True,
             text=True,

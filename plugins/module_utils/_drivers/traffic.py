@@ -46,7 +46,7 @@ def serving(namespace: int, seconds: float) -> Iterator[None]:
     with ExitStack() as stack:
         for tool in TOOLS:
             words = _entered(namespace, seconds, tool, *_SERVERS[tool])
-            server = subprocess.Popen(  # noqa: S603
+            server = subprocess.Popen(  # noqa: S603 # pylint: disable=ansible-bad-function
                 words,
                 pass_fds=[namespace],
                 stdin=subprocess.DEVNULL,
@@ -123,7 +123,7 @@ def _entered(namespace: int, seconds: float, *words: str) -> list[str]:
 
 def _run(namespace: int, seconds: float, *words: str) -> str:
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603 # pylint: disable=ansible-bad-function
             _entered(namespace, seconds, *words),
             pass_fds=[namespace],
             stdin=subprocess.DEVNULL,

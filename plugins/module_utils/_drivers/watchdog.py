@@ -69,7 +69,7 @@ def arm(program: Path, wanted: str, seconds: float, armed: Path) -> None:
         return
     armed.unlink(missing_ok=True)
     # its words are the host's own, and no shell reads them
-    subprocess.Popen(  # noqa: S603
+    subprocess.Popen(  # noqa: S603 # pylint: disable=ansible-bad-function
         watch,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -139,7 +139,7 @@ def reread(paths: list[str]) -> None:
 def _run(failure: str, *command: str, environment: dict[str, str] | None = None) -> str:
     try:
         # no shell, and nothing in it that a user has said
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603 # pylint: disable=ansible-bad-function
             command,
             check=False,
             stdin=subprocess.DEVNULL,
