@@ -80,6 +80,7 @@ def uplink():
     settled("e0")
     for command in HOST:
         sh(f"ip {command}")
+    routed("e0")
     yield
     for link in ("br0", "e0"):
         subprocess.run(["ip", "link", "del", link], check=False, capture_output=True)
@@ -91,6 +92,14 @@ def uplink():
 
 def settled(link):
     while "tentative" in sh(f"ip -6 addr show dev {link}") or "inet6" not in sh(f"ip -6 addr show dev {link}"):
+        time.sleep(0.05)
+
+
+def routed(link):
+    """The kernel makes the routes of an IPv6 address after it has answered for the address."""
+    told = sh(f"ip -6 -o addr show dev {link} scope global").split()
+    addresses = [address.partition("/")[0] for word, address in zip(told, told[1:]) if word == "inet6"]
+    while not all(f"local {address} dev {link} " in sh("ip -6 route show table local") for address in addresses):
         time.sleep(0.05)
 
 
