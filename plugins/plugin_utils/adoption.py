@@ -220,11 +220,9 @@ def _keeper(name: str, facts: State, word: str) -> str:
     keepers = [*([link["manager"]] if link.get("manager") else []), *link.get("written_in", ())]
     if word == "sriov_functions":  # that it is managed says nothing of its functions
         keepers = link.get("written_in", [])
-    return (
-        f"{' and '.join(keepers)} may bring it back when the host boots"
-        if keepers
-        else ("nothing was found that brings it back when the host boots")
-    )
+    if not keepers:
+        return "nothing was found that brings it back when the host boots"
+    return f"{' and '.join(keepers)} may bring it back when the host boots"
 
 
 def proofs(told: State) -> State:
@@ -232,16 +230,13 @@ def proofs(told: State) -> State:
     variables = told["variables"]
     persist = variables.get("hostnet_persist", True)
     networks, guests = variables.get("hostnet_networks", []), variables.get("hostnet_guests", [])
-    alone = {f"network {each['name']}": _tasks([each], [], persist=persist) for each in networks}
-    alone.update({f"guest {each['name']}": _tasks([], [each], persist=persist) for each in guests})
-    return {
-        f"{what}: {name}": task for what, found in alone.items() for name, task in found.items() if _acts(what, name)
+    found = {
+        f"network {each['name']}: {name}": task
+        for each in networks
+        for name, task in _tasks([each], [], persist=persist).items()
     }
-
-
-def _acts(what: str, task: str) -> bool:
-    """Whether a task is about this, and not about all that is in the inventory."""
-    return what.startswith("network ") or task == "guests"
+    of_guests = {f"guest {each['name']}: guests": _tasks([], [each], persist=persist)["guests"] for each in guests}
+    return {**found, **of_guests}
 
 
 def whole(told: State) -> State:
@@ -252,10 +247,10 @@ def whole(told: State) -> State:
 
 
 def would(result: State) -> list[str]:
-    """What site would still change."""
-    if result.get("failed") or result.get("unreachable"):
-        return [str(result.get("msg"))]
-    return [step for task in result.get("tasks", {}).values() for step in task["steps"]]
+    """What site would still change, or why that could not be asked."""
+    if "tasks" not in result:
+        return [str(result.get("msg", "that could not be asked"))]
+    return [step for task in result["tasks"].values() for step in task["steps"]]
 
 
 def table(hosts: Iterable[str], known: Mapping[str, Known]) -> list[str]:

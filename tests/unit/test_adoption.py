@@ -168,6 +168,21 @@ def test_what_site_would_change_is_left_out_with_what_it_would_do():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        ({"tasks": {"networks": {"steps": []}}}, []),
+        ({"tasks": {"networks": {"steps": ["define lan"]}, "guests": {"steps": ["plug web1"]}}}, ["define lan", "plug web1"]),
+        ({"failed": False, "msg": "Nothing was changed. It overlaps."}, ["Nothing was changed. It overlaps."]),
+        ({"unreachable": True, "msg": "no route"}, ["no route"]),
+        ({}, ["that could not be asked"]),
+    ],
+)  # fmt: skip
+def test_only_an_answer_proves_that_nothing_would_change(result, told):
+    """A task that may fail does not say failed when it does."""
+    assert adoption.would(result) == told
+
+
 def test_virtual_functions_that_site_would_set_up_anew_are_told_of_in_words():
     found = read(links=LINKS, networks=[{"name": "fast", "mode": "sriov", "uplink": "eth1"}])
     found["hostnet_proofs"] = {"tasks": {"network fast: functions": {"changed": True, "steps": ["set eth1"]}}}
