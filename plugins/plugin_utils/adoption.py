@@ -87,7 +87,7 @@ def _refused(known: Known, what: str) -> str:
     proofs = known.get("hostnet_proofs", {})
     told = {name: task["steps"] for name, task in proofs.get("tasks", {}).items() if task["changed"]}
     told.update({name: [text] for name, text in proofs.get("problems", {}).items()})
-    steps = [step for name, found in told.items() if name.startswith(f"{what}: ") for step in found]
+    steps = [step for name, found in told.items() if name.rpartition(": ")[0] == what for step in found]
     anew = f"; {_ANEW}" if told.get(f"{what}: functions") else ""
     return f"site would change it ({', '.join(steps)}){anew}" if steps else ""
 

@@ -66,11 +66,8 @@ if t.TYPE_CHECKING:
 # linux/netlink.h
 _REQUEST, _ACK, _REPLACE, _EXCL, _CREATE, _APPEND = 0x1, 0x4, 0x100, 0x200, 0x400, 0x800
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK, _ERROR, _HAS_TEXT, _TEXT = 270, 10, 11, 2, 0x200, 1
-_SO_SNDBUFFORCE, _SO_RCVBUFFORCE, _BUFFER = (
-    32,
-    33,
-    8 << 20,
-)  # asm-generic/socket.h; bytes, room for some ten thousand routes
+# asm-generic/socket.h; bytes, room for some ten thousand routes
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE, _BUFFER = 32, 33, 8 << 20
 _ANSWER = 1 << 18  # bytes, four times what a NIC with 256 virtual functions takes
 # linux/rtnetlink.h: what it is -> (RTM_NEW*, RTM_DEL*, flags of an addition)
 _TYPES = {
@@ -93,17 +90,10 @@ _GONE = (errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV)
 
 # linux/if_link.h, in order: what an old pyroute2 does not know the names of
 _PORT_ATTRIBUTES = (
-    ("GROUP_FWD_MASK", "uint16"),
-    ("NEIGH_SUPPRESS", "uint8"),
-    ("ISOLATED", "uint8"),
-    ("BACKUP_PORT", "uint32"),
-    ("MRP_RING_OPEN", "uint8"),
-    ("MRP_IN_OPEN", "uint8"),
-    ("MCAST_EHT_HOSTS_LIMIT", "uint32"),
-    ("MCAST_EHT_HOSTS_CNT", "uint32"),
-    ("LOCKED", "uint8"),
-    ("MAB", "uint8"),
-)
+    ("GROUP_FWD_MASK", "uint16"), ("NEIGH_SUPPRESS", "uint8"), ("ISOLATED", "uint8"), ("BACKUP_PORT", "uint32"),
+    ("MRP_RING_OPEN", "uint8"), ("MRP_IN_OPEN", "uint8"), ("MCAST_EHT_HOSTS_LIMIT", "uint32"),
+    ("MCAST_EHT_HOSTS_CNT", "uint32"), ("LOCKED", "uint8"), ("MAB", "uint8"),
+)  # fmt: skip
 _ADDRESS_ATTRIBUTES = (("RT_PRIORITY", "uint32"), ("TARGET_NETNSID", "uint32"), ("PROTO", "uint8"))  # linux/if_addr.h
 _MACVLAN_ATTRIBUTES = (("BC_QUEUE_LEN", "uint32"), ("BC_QUEUE_LEN_USED", "uint32"))
 
