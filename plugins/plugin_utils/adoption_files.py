@@ -43,7 +43,7 @@ def files(hosts: Iterable[str], known: Mapping[str, State], groups: Mapping[str,
     common, own = lifted(with_host_modes({host: each["variables"] for host, each in described.items()}), groups)
     proofs = {host: adoption.would(known[host].get("hostnet_proof", {})) for host in described}
     return [
-        {"name": "hosts.yml", "content": _hosts(described, common)},
+        {"name": "hosts.yml", "content": _hosts(list(described), common, groups)},
         *(
             {"name": f"group_vars/{group}.yml", "content": _variables(each["variables"])}
             for group, each in common.items()
@@ -84,7 +84,7 @@ def _with_mode(variables: State, mode: str, differing: Mapping[str, State]) -> S
 def lifted(documents: Documents, groups: Mapping[str, list[str]]) -> tuple[Documents, Documents]:
     """By group, the hosts and the variables that these have in common; and by host, what is its own.
 
-    A group of the inventory is taken if it has just these hosts, else one is made.
+    A group of the inventory is taken if it has just these hosts, else one is made: nothing is proven of other hosts.
     """
     common: Documents = {}
     own: Documents = {host: {} for host in documents}
@@ -106,24 +106,33 @@ def lifted(documents: Documents, groups: Mapping[str, list[str]]) -> tuple[Docum
 def _group(
     variable: str, hosts: list[str], documents: Documents, groups: Mapping[str, list[str]], common: Documents
 ) -> str:
-    if len(hosts) == len(documents):
-        return GROUP
-    fitting = (name for name in sorted(groups) if name not in ("all", "ungrouped", GROUP))
-    theirs = (name for name in fitting if {*groups[name]} & documents.keys() == {*hosts})
     made = next((name for name, group in common.items() if group["hosts"] == hosts), None)
-    taken = [name for name in common if name.startswith(f"{variable}_")]
-    return next(theirs, None) or made or f"{variable}_{len(taken) + 1}"
+    if made or len(hosts) == len(documents):
+        return made or _free(GROUP, hosts, groups, common)
+    given = (name for name in sorted(groups) if name not in ("all", "ungrouped") and {*groups[name]} == {*hosts})
+    return next(given, None) or _free(f"{variable}_1", hosts, groups, common)
 
 
-def _hosts(described: Documents, common: Documents) -> str:
-    groups = {GROUP: list(described), **{name: group["hosts"] for name, group in common.items() if name != GROUP}}
+def _free(name: str, hosts: list[str], groups: Mapping[str, list[str]], taken: Iterable[str] = ()) -> str:
+    """A group of this name, or of the next number, which gives no host anything but these."""
+    stem, number = name.rstrip("0123456789"), 1
+    while name in taken or not {*groups.get(name, ())} <= {*hosts}:
+        number += 1
+        name = f"{stem.rstrip('_')}_{number}"
+    return name
+
+
+def _hosts(described: list[str], common: Documents, groups: Mapping[str, list[str]]) -> str:
+    written = {name: group["hosts"] for name, group in common.items()}
+    if described not in written.values():
+        written = {_free(GROUP, described, groups): described, **written}
     lines = [
         "---",
         "# Groups for what hosts have in common; how they are reached stands in your own inventory.",
         "all:",
     ]
     lines += [f"{_INDENT}children:"]
-    for name, hosts in groups.items():
+    for name, hosts in written.items():
         lines += [f"{_INDENT * 2}{_flow(name)}:", f"{_INDENT * 3}hosts: {_flow({host: {} for host in hosts})}"]
     return "\n".join(lines) + "\n"
 

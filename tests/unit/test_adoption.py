@@ -258,7 +258,13 @@ NETWORKS = [{"name": "lan", "uplink": "eth1"}, NAT]
         ({"a": A, "b": A, "c": B}, {}, {"hostnet_networks_1": A}),
         ({"a": A, "b": A, "c": B, "d": B}, {"rack": ["a", "b"], "all": ["a", "b", "c", "d"]}, {"rack": A, "hostnet_networks_1": B}),
         ({"a": A, "b": A, "c": B}, {"rack": ["a", "b", "c"]}, {"hostnet_networks_1": A}),
-        ({"a": A, "b": A, "c": B}, {"rack": ["a", "b", "unread"]}, {"rack": A}),
+        ({"a": A, "b": A, "c": B}, {"rack": ["a", "b", "unread"]}, {"hostnet_networks_1": A}),
+        ({"a": A, "b": A, "c": B}, {"hostnet_networks_1": ["a", "b"]}, {"hostnet_networks_1": A}),
+        ({"a": A, "b": A, "c": B}, {"hostnet_networks_1": ["a", "unread"]}, {"hostnet_networks_2": A}),
+        ({"a": A, "b": A}, {"hostnet": ["a"]}, {"hostnet": A}),
+        ({"a": A, "b": A}, {"hostnet": ["a", "b", "unread"]}, {"hostnet_2": A}),
+        ({"a": A, "b": B}, {"hostnet": ["a", "b", "unread"]}, {}),
+        ({"a": A, "b": A, "c": B, "d": B}, {}, {"hostnet_networks_1": A, "hostnet_networks_2": B}),
         ({"a": TAP, "b": TAPPED}, {}, {"hostnet": {"hostnet_networks": NETWORKS}}),
         ({"a": TAP, "b": TAP, "c": TAPPED}, {}, {"hostnet": {"hostnet_networks": NETWORKS}, "hostnet_mode_1": {"hostnet_mode": "macvtap_vepa"}}),
     ],
@@ -270,6 +276,8 @@ def test_what_hosts_have_in_common_stands_with_a_group(documents, groups, common
     }
     assert found == common
     told = files["hosts.yml"]["all"]["children"]
+    assert not any("unread" in groups.get(name, ()) for name in told)
+    assert [*documents] in [[*group["hosts"]] for group in told.values()]
     for host, variables in documents.items():
         merged = {}
         for group, each in found.items():
