@@ -67,10 +67,8 @@ class Probe:
     def _measure_among(self, one: frames.Endpoint, *others: frames.Endpoint) -> Measured:
         if not others:
             return {}
-        return {
-            "guest_to_guest": self._finds(one, others[0].ip) is not None,
-            "guest_to_guest_known_mac": self._knows(one, others[0]),
-        }
+        finds, knows = self._finds(one, others[0].ip) is not None, self._knows(one, others[0])
+        return {"guest_to_guest": finds and knows, "guest_to_guest_arp": finds, "guest_to_guest_known_mac": knows}
 
     def _measure_host(self, guest: frames.Endpoint) -> Measured:
         if not self._host_ip:
@@ -157,6 +155,12 @@ class OnBridge(Probe):
 class HostBridgeProbe(OnBridge, LanProbe):
     """On a bridge whose port the uplink is, guests are on the LAN themselves."""
 
+    def measure(self) -> Measured:
+        """Where a firewall drops IP and lets ARP pass, an ARP reply from the LAN proves nothing."""
+        measured = super().measure()
+        untold = dict.fromkeys(("guest_to_lan", "lan_to_guest")) if drops_ip(measured) else {}
+        return {**measured, **untold}
+
 
 class OvsProbe(LanProbe):
     """With a cable into an Open vSwitch bridge; its port is gone before its link is."""
@@ -228,6 +232,11 @@ class OwnBridgeProbe(OnBridge):
         request = packets.echo_request(mac, here, far, guest.ip, cookie)
         crowd = [*self._guests, outside]
         return frames.ask(request, outside, outside, _echo_reply_with(cookie), crowd) is not None
+
+
+def drops_ip(measured: Measured) -> bool:
+    """Whether one guest is found by another, and gets no packet from it all the same."""
+    return measured.get("guest_to_guest_arp") is True and measured["guest_to_guest"] is False
 
 
 def _arp_reply_of(ip: str, mac: str) -> Callable[[packets.Frame], str | None]:

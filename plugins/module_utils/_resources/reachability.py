@@ -18,7 +18,7 @@ from .._drivers import frames, libvirt, netlink
 from .._drivers.sysfs import Sysfs
 from .network_document import network_state
 from .network_fields import URI
-from .probes import PROBES
+from .probes import PROBES, drops_ip
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,7 +153,7 @@ class Reachability(Query):
             else {}
         )
         reasons = {
-            direction: self._reason(direction, place, verdict["measured"], reflects)
+            direction: self._reason(direction, place, measured, reflects)
             for direction, verdict in directions.items()
             if verdict["holds"] is False
         }
@@ -168,8 +168,9 @@ class Reachability(Query):
             "broken": _sentences(place, reasons),
         }
 
-    def _reason(self, direction: str, place: State, seen: bool, reflects: bool | None) -> str:
+    def _reason(self, direction: str, place: State, measured: Measured, reflects: bool | None) -> str:
         """The likely cause, and the next step; the first that applies."""
+        seen, bridge = measured[direction], place["lower"]
         uplink, peer = place["uplink"], self._params.get("lan_peer") or "the default gateway"
         relay = "turn on reflective relay (hairpin) at its port, or use macvtap_bridge"
         relayed = modes.MODES[place["mode"]].needs_reflective_relay
@@ -183,6 +184,12 @@ class Reachability(Query):
             (
                 seen,
                 "libvirt's firewall rules are not in place; restart libvirtd or virtnetworkd, which writes them anew",
+            ),
+            (drops_ip(measured) and place["mode"] == "ovs", f"ARP passes and IP does not; see the flows of {bridge}"),
+            (
+                drops_ip(measured) and direction == "guest_to_guest",
+                f"ARP passes and IP does not: br_netfilter shows the host's firewall what {bridge} forwards; let that "
+                "through in its chain FORWARD, or set net.bridge.bridge-nf-call-iptables to 0",
             ),
             (uplink and self._sysfs.attribute(uplink, "carrier") == "0", f"{uplink} has no carrier"),
             (relayed and reflects is False and not lan, f"the switch behind {uplink} does not reflect frames; {relay}"),
