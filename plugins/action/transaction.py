@@ -22,7 +22,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core ships no ty
     """Runs the module, over a connection that was made for it."""
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
-        gc.freeze()  # changes_info.py says why
+        gc.disable()  # changes_info.py says why
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         if self._task.check_mode:
             result.update(self._execute_module(task_vars=task_vars))
