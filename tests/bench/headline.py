@@ -166,10 +166,12 @@ def _targets(rows: list[Row]) -> list[str]:
     over = {(name, phase): beyond(rows, name, phase, "wall") for name in VARIANTS for phase in PHASES}
     again, floor = over["ours", AGAIN], over["raw", FIRST] or 0.0
     changed = max(over["raw", ENTRY] or 0.0, 0.0)
+    both = (over["modules", AGAIN] or 0.0) + changed
     return [
         f"- re-check: {figures.verdict(again, 1.0)}; the peer takes {figures.ratio(over['peer', AGAIN], again)} (target: 200x).",
-        f"- first run within 1.1 times raw and a second: {figures.verdict(over['modules', FIRST], 1.1 * floor + 1)} by the modules;",
-        f"  the roles compare everything with the host before the first change, which makes it {figures.number(over['ours', FIRST])} s.",
-        f"- one changed entry is the re-check and an update: {figures.verdict(over['ours', ENTRY], (again or 0) + changed)}.",
+        f"- first run within 1.1 times raw and a second: {figures.verdict(over['ours', FIRST], 1.1 * floor + 1)} by the roles, which",
+        f"  compare everything with the host before the first change, and {figures.number(over['modules', FIRST])} s by the modules.",
+        f"- one changed entry is the re-check and an update: {figures.verdict(over['modules', ENTRY], both)} by the modules;",
+        f"  {figures.verdict(over['ours', ENTRY], (again or 0) + changed)} by the roles, to whom an update is one more task.",
         f"- removal: {figures.ratio(over['ours', REMOVE], over['raw', REMOVE])} of raw.",
     ]

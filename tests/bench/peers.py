@@ -47,34 +47,19 @@ class Ours(Variant):
     name = "ours"
 
     def run(self, phase: str, wanted: Wanted) -> Done:
-        if phase == REMOVE:
-            networks: list[dict] = [{"name": network.name, "state": "absent"} for network in wanted.networks]
-            links: list[dict] = [{"name": name, "state": "absent"} for name in wanted.links]
-        else:
-            networks = [cases.options(network) for network in wanted.networks]
-            links = [{"name": name, "lower": cases.LINK_LOWER, "mode": "bridge"} for name in wanted.links]
-        options = {"libvirt_networks": {"networks": networks}, "macvtap_links": {"links": links}}
-        done = self._play({module: given for module, given in options.items() if all(given.values())})
+        done = self._play(wishes(phase, wanted))
         if phase == AGAIN and " changed=0 " not in done.output:
             raise SystemExit(f"bench: a re-check has changed something:\n{done.output[-8000:]}")
         return done
 
     def _play(self, wished: dict[str, t.Any]) -> Done:
-        """What is wished for is said once, as in an inventory."""
-        said = {f"wished_{module}": options for module, options in wished.items()}
         planned = {module: {"module": module, "options": f"{{{{ wished_{module} }}}}"} for module in wished}
         tasks: Tasks = [
             {"kvm.hostnet.changes_info": {"tasks": planned}, "register": "planned"},
             {"ansible.builtin.meta": "end_host", "when": "planned.differs | length == 0"},
         ]
-        tasks += [
-            {
-                f"kvm.hostnet.{module}": {option: f"{{{{ wished_{module}.{option} }}}}" for option in options},
-                "when": f"'{module}' in planned.differs",
-            }
-            for module, options in wished.items()
-        ]
-        return self.bench.play(tasks, said)
+        tasks += [{**task, "when": f"'{module}' in planned.differs"} for module, task in _tasks(wished).items()]
+        return self.bench.play(tasks, said(wished))
 
 
 class Modules(Ours):
@@ -83,7 +68,31 @@ class Modules(Ours):
     name = "modules"
 
     def _play(self, wished: dict[str, t.Any]) -> Done:
-        return self.bench.play([{f"kvm.hostnet.{module}": options} for module, options in wished.items()])
+        return self.bench.play([*_tasks(wished).values()], said(wished))
+
+
+def wishes(phase: str, wanted: Wanted) -> dict[str, t.Any]:
+    """By its module, what is wished for."""
+    if phase == REMOVE:
+        networks: list[dict] = [{"name": network.name, "state": "absent"} for network in wanted.networks]
+        links: list[dict] = [{"name": name, "state": "absent"} for name in wanted.links]
+    else:
+        networks = [cases.options(network) for network in wanted.networks]
+        links = [{"name": name, "lower": cases.LINK_LOWER, "mode": "bridge"} for name in wanted.links]
+    options = {"libvirt_networks": {"networks": networks}, "macvtap_links": {"links": links}}
+    return {module: given for module, given in options.items() if all(given.values())}
+
+
+def said(wished: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What is wished for as variables: said once, as in an inventory."""
+    return {f"wished_{module}": options for module, options in wished.items()}
+
+
+def _tasks(wished: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
+    return {
+        module: {f"kvm.hostnet.{module}": {option: f"{{{{ wished_{module}.{option} }}}}" for option in options}}
+        for module, options in wished.items()
+    }
 
 
 class Peer(Variant):
