@@ -11,7 +11,7 @@ from .conftest import HOSTS
 
 LAN = {"name": "lan", "uplink": "up0", "mode": "macvtap_vepa"}
 BUILD = {"name": "build", "mode": "nat", "address": "192.168.150.1/24"}
-STRANGE = "<script>"  # libvirt takes any name without a slash
+STRANGE = "<script>{{ 7 * 7 }}"  # libvirt takes any name without a slash
 GUEST = """/usr/bin/python3 -c '
 import libvirt
 libvirt.open().defineXML(\"\"\"<domain type="qemu"><name>{name}</name><memory>32768</memory><os><type>hvm</type></os>
@@ -62,7 +62,7 @@ def test_what_a_report_tells_of_each_host(fleet, report):
     assert "build" in told["kvm2"]["drift"][0]
     assert 'no mode "brigde"' in told["kvm3"]["troubles"][0] and told["kvm3"]["networks"][0]["name"] == "build"
     assert told["gone"]["troubles"][0].startswith("The host was not reached: ") and not told["gone"]["reached"]
-    assert page.count("<script>") == 1 and "&lt;script&gt;" in page
+    assert page.count("<script>") == 1 and "&lt;script&gt;{{ 7 * 7 }}" in page
     assert done.modules("kvm2").count("kvm.hostnet.changes_info") == 1
 
 
