@@ -24,10 +24,10 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core ships no ty
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         gc.disable()  # changes_info.py says why
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        if self._task.check_mode:
+        timeout = _seconds(self._task.args.get("timeout") or _TIMEOUT)
+        if self._task.check_mode or timeout is None:  # the module tells what is wrong with it
             result.update(self._execute_module(task_vars=task_vars))
             return result
-        timeout = float(self._task.args.get("timeout") or _TIMEOUT)
         self._notice_death_after(timeout + _ALIVE_GRACE)
         if self._task.args.get("state") == "open":
             result.update(self._execute_module(task_vars=task_vars))
@@ -54,3 +54,10 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core ships no ty
         alive = f"-o ServerAliveInterval={_ALIVE} -o ServerAliveCountMax={math.ceil(seconds / _ALIVE)}"
         self._connection.set_option("ssh_extra_args", f"{given} {alive}")
         self._connection.reset()
+
+
+def _seconds(given: t.Any) -> float | None:
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        return None

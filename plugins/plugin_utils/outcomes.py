@@ -33,11 +33,14 @@ _FIRST = ("hostnet_host", "hostnet_planned", "hostnet_transaction")
 _HEAD = ("host", "is now", "in this run")
 
 
-def confirm_problems(confirm: t.Any) -> list[str]:
-    """What is wrong with hostnet_confirm; YAML reads off without quotes as false."""
-    if confirm is False or confirm in CONFIRM:
-        return []
-    return [f"hostnet_confirm is {confirm}; write one of {', '.join(CONFIRM)}"]
+def confirm_problems(confirm: t.Any, timeout: t.Any = 60) -> list[str]:
+    """What is wrong with hostnet_confirm and hostnet_confirm_timeout; YAML reads off without quotes as false."""
+    found = []
+    if confirm is not False and confirm not in CONFIRM:
+        found.append(f"hostnet_confirm is {confirm}; write one of {', '.join(CONFIRM)}")
+    if not str(timeout).lstrip("-").isdecimal():
+        found.append(f"hostnet_confirm_timeout is {timeout}; write a whole number of seconds, such as 60")
+    return found
 
 
 def _result(known: Mapping[str, Result], task: str) -> Result:

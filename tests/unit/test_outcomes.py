@@ -80,6 +80,14 @@ def test_how_a_change_is_confirmed(value, problems):
     assert len(outcomes.confirm_problems(value)) == problems
 
 
+@pytest.mark.parametrize(
+    ("timeout", "problems"), [(60, 0), ("60", 0), (0, 0), (-1, 0), ("soon", 1), (1.5, 1), (None, 1), ([60], 1)]
+)
+def test_how_long_is_waited_for_it(timeout, problems):
+    """Whether so many seconds will do is for the module to say."""
+    assert len(outcomes.confirm_problems("auto", timeout)) == problems
+
+
 def test_drift_tells_three_things_apart():
     kept = {"steps": ["keep x"], "boot_drift": ["bridges: set br0"]}
     planned = {"bridges": CHANGED, "networks": SAME, "persistence": kept}
