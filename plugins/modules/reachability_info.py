@@ -86,8 +86,8 @@ networks:
         - By C(guest_to_guest), C(guest_to_lan), C(lan_to_guest), C(guest_to_host) and C(host_to_guest), what is
           C(promised) (V(yes), V(no), or V(if reflected) where it follows the switch), what was C(measured) (null where
           this host offers no way to tell) and whether the promise C(holds).
-        - Guests reach each other if one finds the other by ARP, and gets an answer to an IP packet. On a bridge of the
-          host where only ARP passes, what the LAN answers to ARP is not taken for reaching it.
+        - Guests reach each other if one finds the other by ARP, and gets an answer to an IP packet. Where
+          only ARP passes, what the LAN answers to ARP is not taken for reaching it.
       type: dict
     broken:
       description: A sentence for each reason why a promise does not hold.

@@ -7,6 +7,7 @@ import pytest
 
 from .conftest import ROOT
 
+OFCTL = ROOT / ".cache/ovs-vswitchd/usr/bin/ovs-ofctl"
 PLACE = "ip -4 -br addr | grep 10.88.1.1/16 | cut -d ' ' -f 1"
 GROUPS = [
     {"name": "plain", "default": True},
@@ -64,6 +65,21 @@ def test_a_host_is_what_it_was_when_mode_ovs_is_removed(switched):
     removed = switched.play("remove", host())
     assert removed.code == 0, removed.output
     assert switched.state("kvm1") == before and switched.sh("kvm1", "ovs-vsctl list-br") == ""
+
+
+def test_verify_does_not_take_arp_for_ip(switched):
+    walled = host(networks=[{"name": "lan", "uplink": "up1", "datapath": "netdev"}])
+    assert switched.play("site", walled).code == 0
+    switched.sh("kvm1", f"{OFCTL} add-flow ovs-up1 priority=9,ip,actions=drop")
+    verified = switched.play("verify", walled)
+    assert verified.failure("kvm1") == (
+        "lan (ovs) does not keep its promise for guest to guest: ARP passes and IP does not; see the flows of ovs-up1."
+    )
+    [network] = verified.of("kvm1", "Measure")[-1]["networks"]
+    assert all(network["directions"][way]["measured"] is None for way in ("guest_to_lan", "lan_to_guest"))
+    switched.sh("kvm1", f"{OFCTL} del-flows ovs-up1 ip")
+    assert switched.play("verify", walled).code == 0
+    assert switched.play("remove", walled).code == 0
 
 
 def test_addresses_that_a_reboot_would_lose_are_not_moved_unless_that_is_wanted(switched):

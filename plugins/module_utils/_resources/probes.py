@@ -97,6 +97,12 @@ class Probe:
 class LanProbe(Probe):
     """Where guests are on the LAN themselves, all is Ethernet."""
 
+    def measure(self) -> Measured:
+        """Where IP is dropped and ARP passes, an ARP reply from the LAN proves nothing."""
+        measured = super().measure()
+        untold = dict.fromkeys(("guest_to_lan", "lan_to_guest")) if drops_ip(measured) else {}
+        return {**measured, **untold}
+
     def _measure_lan(self) -> Measured:
         peer = self._lan_peer or self._sysfs.default_gateway(self._place["lower"])
         if peer is None:
@@ -154,12 +160,6 @@ class OnBridge(Probe):
 
 class HostBridgeProbe(OnBridge, LanProbe):
     """On a bridge whose port the uplink is, guests are on the LAN themselves."""
-
-    def measure(self) -> Measured:
-        """Where a firewall drops IP and lets ARP pass, an ARP reply from the LAN proves nothing."""
-        measured = super().measure()
-        untold = dict.fromkeys(("guest_to_lan", "lan_to_guest")) if drops_ip(measured) else {}
-        return {**measured, **untold}
 
 
 class OvsProbe(LanProbe):
