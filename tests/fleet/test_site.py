@@ -111,18 +111,20 @@ def test_verify_names_what_no_longer_holds_and_why(fleet, tmp_path):
 
 @pytest.fixture
 def walled(fleet):
-    """A host whose firewall is shown what its bridges forward, and drops it; afterwards it is let through again."""
+    """A host whose firewall is shown what its bridges forward, and drops it; afterwards all is as it was."""
+    inventory = {
+        "kvm2": {"hostnet_networks": [{"name": "lan", "mode": "bridge", "uplink": "up1", "bridge": "br-walled"}]}
+    }
     fleet.sh("kvm2", "sysctl -qw net.bridge.bridge-nf-call-iptables=1; iptables -P FORWARD DROP")
-    yield "kvm2"
+    yield inventory
     fleet.sh("kvm2", "iptables -P FORWARD ACCEPT; sysctl -qw net.bridge.bridge-nf-call-iptables=1")
+    assert fleet.play("remove", inventory).code == 0
 
 
 def test_verify_does_not_take_arp_for_ip(fleet, walled):
-    networks = [{"name": "lan", "mode": "bridge", "uplink": "up1", "bridge": "br-walled"}]
-    inventory = {walled: {"hostnet_networks": networks}}
-    done = fleet.play("site", inventory)
-    assert measured(done, walled, "lan") == [False, None, None, None, None, False]
-    assert done.failure(walled) == (
+    done = fleet.play("site", walled)
+    assert measured(done, "kvm2", "lan") == [False, None, None, None, None, False]
+    assert done.failure("kvm2") == (
         "lan (bridge) does not keep its promise for guest to guest: ARP passes and IP does not: br_netfilter shows the "
         "host's firewall what br-walled forwards; let that through in its chain FORWARD, or set "
         "net.bridge.bridge-nf-call-iptables to 0."
@@ -132,9 +134,9 @@ def test_verify_does_not_take_arp_for_ip(fleet, walled):
         f"iptables -I {through}",
         f"iptables -D {through}; sysctl -qw net.bridge.bridge-nf-call-iptables=0",
     ):
-        fleet.sh(walled, way_out)
-        opened = fleet.play("verify", inventory)
-        assert measured(opened, walled, "lan") == [True, True, True, None, None, True] and opened.code == 0
+        fleet.sh("kvm2", way_out)
+        opened = fleet.play("verify", walled)
+        assert measured(opened, "kvm2", "lan") == [True, True, True, None, None, True] and opened.code == 0
 
 
 def test_verify_leaves_nothing_behind(fleet):
